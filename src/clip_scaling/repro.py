@@ -1,0 +1,75 @@
+"""Reproduce a study: select it in params.yaml and run `dvc repro`, one at a time in a working copy."""
+
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+from .core import paths
+from .core.errors import UserError
+from .core.params import default_study, select_study
+from .core.study import Study, load_study, study_path
+
+_SHIPPED = {"smoke", "cpu", "gpu", "laion", "published"}
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="STAGE", help="stages to reproduce (default: all)")
+    parser.add_argument("--study", help="study to train: a name or a study file (default: as in params.yaml)")
+    parser.add_argument("--force", action="store_true", help="run stages whose inputs have not changed, too")
+
+
+def run(args) -> int:
+    """Return 0, or 2 where a stage failed. Raises UserError before anything is started."""
+    from filelock import FileLock, Timeout
+
+    root = paths.project_root()
+    if not (root / "dvc.yaml").is_file():
+        raise UserError("no dvc.yaml here or above", where=Path.cwd(), mend="run it inside the project's folder")
+    path = study_path(args.study or default_study())
+    study = load_study(str(path))
+    _check(study, path)
+    paths.cache().mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(paths.cache() / "repro.lock", timeout=0):
+            select_study(study.study, _relative(path, root))
+            return _dvc_repro(root, args)
+    except Timeout:
+        raise UserError("another reproduction runs in this working copy", where=root, mend="wait for it or stop it") from None
+
+
+def _check(study: Study, path: Path) -> None:
+    """Refuse at once what a stage would refuse after minutes."""
+    if study.study in _SHIPPED and path.resolve().parent != paths.studies().resolve():
+        raise UserError(f"study name {study.study!r} is taken", where=path, mend="give your study a name of its own")
+    if study.train.engine == "embedded":
+        folder = resources.files("clip_scaling.train") / "architectures"
+        known = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+        for entry in study.train.architectures:
+            if entry.name not in known:
+                raise UserError(f"unknown architecture {entry.name!r}", where=path, mend=f"known: {', '.join(known)}")
+
+
+def _relative(path: Path, root: Path) -> str:
+    path = path.resolve()
+    return path.relative_to(root.resolve()).as_posix() if path.is_relative_to(root.resolve()) else str(path)
+
+
+def _dvc_repro(root: Path, args) -> int:
+    environment = dict(os.environ)
+    # The stages call `clip-scaling`: the one of this environment, whether or not it is activated.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+    environment["OMP_NUM_THREADS"] = "1"  # two threads each on two cores make torch processes wait for each other
+    environment.setdefault("DVC_NO_ANALYTICS", "1")
+    command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if args.force else []), *args.targets]
+    process = subprocess.Popen(command, cwd=root, env=environment)
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:  # dvc got it too and stops its stage; wait until it has
+            continue
+    if code:
+        print("clip-scaling repro: a stage did not finish; the same command goes on from there", file=sys.stderr)
+    return 2 if code else 0
