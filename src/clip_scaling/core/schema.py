@@ -161,7 +161,7 @@ def _typed(values: pd.Series, column: Column, where: object) -> pd.Series:
     if bad.any():
         value = values[bad].iloc[0]
         raise UserError(
-            f"{column.name} is {value!r} in data row {_row(bad)}, not a {column.kind}",
+            f"{column.name} is {str(value)!r} in data row {_row(bad)}, not a {column.kind}",
             where=where, mend="a fraction lies in [0, 1]; a number is finite",
         )
     return numbers.astype("Int64") if column.kind == "whole" else numbers

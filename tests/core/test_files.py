@@ -1,0 +1,28 @@
+"""Files are written whole or not at all."""
+
+import os
+
+import pytest
+
+from clip_scaling.core.files import atomic_path, digest, sha256, write_json, write_text
+
+
+def test_failure_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_json_refuses_nan_and_digest_ignores_order(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert not (tmp_path / "a.json").exists()
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
+
+
+def test_sha256_of_known_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
