@@ -1,0 +1,121 @@
+"""The pipeline as a graph: read from dvc.yaml, drawn as Mermaid (README) and SVG (book)."""
+
+from html import escape
+from pathlib import Path
+
+import yaml
+
+from .core import paths
+from .core.errors import UserError
+from .core.files import write_text
+
+_BEGIN, _END = "<!-- dag: written by `clip-scaling dag --write` -->", "<!-- end of dag -->"
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 150, 40, 40, 24
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--write", action="store_true", help="write the diagram into README.md and the book")
+
+
+def run(args) -> int:
+    stages = read_stages(paths.project_root() / "dvc.yaml")
+    if not args.write:
+        print(mermaid(stages))
+        return 0
+    readme = paths.project_root() / "README.md"
+    write_text(readme, with_diagram(readme.read_text(encoding="utf-8"), mermaid(stages)))
+    write_text(paths.book() / "_static" / "dag.svg", svg(stages))
+    return 0
+
+
+def read_stages(path: Path) -> dict[str, dict]:
+    """Stages of a dvc.yaml: name -> {desc, deps, outs}; a stage of two tracks (foreach) stands once a track.
+
+    The study is written `<study>`. Parameters are left out: they are leaves, no edges.
+    """
+    stages = {}
+    for name, body in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items():
+        for item in body.get("foreach", [None]):
+            stage = body.get("do", body)
+            label = name if item is None else f"{name}@{_plain(item, item)}"
+            stages[label] = {
+                "desc": stage.get("desc", ""),
+                "deps": [_plain(dep, item) for dep in stage.get("deps", [])],
+                "outs": [_plain(next(iter(out)) if isinstance(out, dict) else out, item) for out in stage.get("outs", [])],
+            }
+    return stages
+
+
+def _plain(text: str, item: str | None) -> str:
+    return text.replace("${item}", item or "").replace("${study_file}", "studies/<study>.yaml").replace("${study}", "<study>")
+
+
+def edges(stages: dict[str, dict]) -> list[tuple[str, str]]:
+    """(from, to) where an out of the first lies in, or holds, a dependency of the second."""
+    def touches(out: str, dep: str) -> bool:
+        return out == dep or out.startswith(dep + "/") or dep.startswith(out + "/")
+
+    return [
+        (source, target)
+        for target, wanted in stages.items()
+        for source, made in stages.items()
+        if source != target and any(touches(out, dep) for out in made["outs"] for dep in wanted["deps"])
+    ]
+
+
+def mermaid(stages: dict[str, dict]) -> str:
+    """Mermaid text of the graph."""
+    ids = {name: f"s{number}" for number, name in enumerate(stages)}
+    nodes = [f'  {ids[name]}["{escape(name)}"]' for name in stages]
+    arrows = [f"  {ids[a]} --> {ids[b]}" for a, b in edges(stages)]
+    return "\n".join(["```mermaid", "flowchart LR", *nodes, *arrows, "```"])
+
+
+def with_diagram(text: str, diagram: str) -> str:
+    """`text` with the part between the two marks replaced. Raises UserError where the marks are missing."""
+    if _BEGIN not in text or _END not in text:
+        raise UserError("has no place for the diagram", where="README.md", mend=f"add the lines {_BEGIN} and {_END}")
+    head, tail = text.split(_BEGIN)[0], text.split(_END)[1]
+    return f"{head}{_BEGIN}\n{diagram}\n{_END}{tail}"
+
+
+def layers(stages: dict[str, dict]) -> dict[str, int]:
+    """Longest path from a source to each stage. Raises UserError on a circle."""
+    depth = dict.fromkeys(stages, 0)
+    pairs = edges(stages)
+    for _ in stages:
+        moved = False
+        for source, target in pairs:
+            if depth[target] <= depth[source]:
+                depth[target], moved = depth[source] + 1, True
+        if not moved:
+            return depth
+    raise UserError("the stages form a circle", where="dvc.yaml", mend="remove one dependency of it")
+
+
+def svg(stages: dict[str, dict]) -> str:
+    """A picture of the graph, one column a layer; colours follow the page through currentColor."""
+    depth, place, rows = layers(stages), {}, {}
+    for name in stages:
+        row = rows.setdefault(depth[name], 0)
+        rows[depth[name]] += 1
+        place[name] = (10 + depth[name] * (_WIDTH + _GAP_X), 10 + row * (_HEIGHT + _GAP_Y))
+    width = 20 + (max(depth.values()) + 1) * (_WIDTH + _GAP_X) - _GAP_X
+    height = 20 + max(rows.values()) * (_HEIGHT + _GAP_Y) - _GAP_Y
+    body = [_arrow(place[a], place[b]) for a, b in edges(stages)]
+    body += [_box(name, stage["desc"], *place[name]) for name, stage in stages.items()]
+    head = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+            'aria-label="Stages of the pipeline and what each needs" font-family="sans-serif" font-size="14">')
+    return "\n".join([head, *body, "</svg>"]) + "\n"
+
+
+def _box(name: str, desc: str, x: int, y: int) -> str:
+    return (f'<g><title>{escape(desc)}</title><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" '
+            f'fill="#eef3fb" stroke="#4a6fa5"/><text x="{x + _WIDTH / 2}" y="{y + _HEIGHT / 2 + 5}" '
+            f'text-anchor="middle" fill="#1c2b40">{escape(name)}</text></g>')
+
+
+def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
+    x0, y0, x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2, end[0], end[1] + _HEIGHT / 2
+    middle = (x0 + x1) / 2
+    return f'<path d="M{x0} {y0} C{middle} {y0} {middle} {y1} {x1} {y1}" fill="none" stroke="#8a9bb5" stroke-width="1.5"/>'

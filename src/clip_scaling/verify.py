@@ -1,0 +1,191 @@
+"""Compare results with the reference: equal, within the stated tolerance, or different."""
+
+import json
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .core import paths
+from .core.errors import UserError
+from .core.files import read_json, write_json
+from .core.schema import LAWS, RUNS, SCORES
+
+# Columns that name a row. Timings differ from machine to machine and are no result.
+KEYS = {
+    "runs.csv": list(RUNS.key),
+    "scores.csv": list(SCORES.key),
+    "laws.csv": list(LAWS.key),
+    "claims.csv": ["id"],
+    "table_check.csv": ["table", "row", "column"],
+}
+# Rounding of printed decimals and of the linear algebra of another processor.
+_RELATIVE = 1e-6
+
+
+class Outcome(StrEnum):
+    EQUAL = "equal"
+    WITHIN = "within tolerance"
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One table of one study: rows by outcome, and the worst rows that differ."""
+
+    study: str
+    table: str
+    rows: int
+    equal: int
+    within: int
+    differs: int
+    examples: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.differs:
+            return Outcome.DIFFERS
+        return Outcome.WITHIN if self.within else Outcome.EQUAL
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--study", action="append", help="study to compare (default: each that has a reference)")
+    parser.add_argument("--accept", action="store_true", help="make the present results the reference")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--record", action="store_true", help="write results/<study>/verification.json and end with 0")
+
+
+def run(args) -> int:
+    """0 where nothing differs (or with --record, --accept), 1 where something does."""
+    studies = args.study or sorted(folder.name for folder in _reference("").glob("*") if folder.is_dir())
+    studies = [Path(study).stem if study.endswith((".yaml", ".yml")) else study for study in studies]
+    if args.accept:
+        for study in studies:
+            accept(study)
+    compared = {study: compare(study) for study in studies}
+    if args.record:
+        for study, comparisons in compared.items():
+            write_json(paths.results(study) / "verification.json", report(comparisons))
+        return 0
+    everything = [comparison for comparisons in compared.values() for comparison in comparisons]
+    print(json.dumps(report(everything), indent=1) if args.json else _table(everything))
+    return int(any(comparison.outcome is Outcome.DIFFERS for comparison in everything))
+
+
+def report(comparisons: list[Comparison]) -> dict:
+    """Comparisons with the versions and the machine that made the results, as JSON."""
+    return {
+        "comparisons": [asdict(comparison) | {"outcome": comparison.outcome} for comparison in comparisons],
+        "machine": {"system": platform.system(), "processor": platform.machine(), "python": platform.python_version()},
+        "versions": {name: _version(name) for name in ("numpy", "scipy", "pandas", "torch", "open_clip_torch")},
+    }
+
+
+def accept(study: str) -> None:
+    """Copy the present tables of `study` to the reference, and state the tolerance: twice the spread over seeds."""
+    source, target = paths.results(study), _reference(study)
+    if not (source / "scores.csv").is_file():
+        raise UserError(f"no results of study {study!r}", where=source, mend="reproduce it first")
+    target.mkdir(parents=True, exist_ok=True)
+    for name in KEYS:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+    runs, scores = _read(source / "runs.csv"), _read(source / "scores.csv")
+    spread = seed_spread(runs, scores)
+    # Without repeated seeds (the published numbers) nothing may move.
+    write_json(target / "tolerance.json", {"scores.csv": {"value": spread}, "laws.csv": {"within_interval": bool(spread)}})
+
+
+def seed_spread(runs: pd.DataFrame, scores: pd.DataFrame) -> dict[str, float]:
+    """Per metric, twice the largest range of a score over runs that differ in their seed alone; {} without such runs."""
+    cell = ["architecture", "subset", "samples_seen", "task", "dataset", "split", "metric"]
+    joined = scores.merge(runs[["run", *cell[:3]]], on="run")
+    values = pd.to_numeric(joined["value"]).groupby([joined[name] for name in cell])
+    ranges = (values.max() - values.min())[values.count() > 1]
+    return {metric: round(2 * float(part.max()), 6) for metric, part in ranges.groupby(level="metric")}
+
+
+def compare(study: str) -> list[Comparison]:
+    """Compare each table of the reference with the results. Raises UserError where there is no reference."""
+    reference = _reference(study)
+    if not reference.is_dir():
+        raise UserError(f"study {study!r} has no reference", where=reference, mend="make one with verify --accept")
+    tolerance = read_json(reference / "tolerance.json") if (reference / "tolerance.json").is_file() else {}
+    tables = [name for name in KEYS if (reference / name).is_file()]
+    return [_compare_table(study, name, reference, tolerance.get(name, {})) for name in tables]
+
+
+def _compare_table(study: str, name: str, reference: Path, tolerance: dict) -> Comparison:
+    wanted = _read(reference / name)
+    present = paths.results(study) / name
+    found = _read(present) if present.is_file() else wanted.iloc[:0]
+    keys = KEYS[name]
+    both = wanted.merge(found, on=keys, how="outer", suffixes=("_wanted", "_found"), indicator=True)
+    outcomes = [_outcome(row, wanted.columns.difference(keys), name, tolerance) for _, row in both.iterrows()]
+    counts = {outcome: outcomes.count(outcome) for outcome in Outcome}
+    worst = [", ".join(str(row[key]) for key in keys) for (_, row), outcome in zip(both.iterrows(), outcomes)
+             if outcome is Outcome.DIFFERS]
+    return Comparison(study, name, len(both), counts[Outcome.EQUAL], counts[Outcome.WITHIN], counts[Outcome.DIFFERS],
+                      tuple(worst[:5]))
+
+
+def _outcome(row: pd.Series, columns, name: str, tolerance: dict) -> Outcome:
+    if row["_merge"] != "both":
+        return Outcome.DIFFERS
+    worst = Outcome.EQUAL
+    for column in columns:
+        wanted, found = row[f"{column}_wanted"], row[f"{column}_found"]
+        if wanted == found or _close(wanted, found):
+            continue
+        if not _allowed(row, column, wanted, found, name, tolerance):
+            return Outcome.DIFFERS
+        worst = Outcome.WITHIN
+    return worst
+
+
+def _close(wanted: str, found: str) -> bool:
+    try:
+        return bool(np.isclose(float(wanted), float(found), rtol=_RELATIVE, atol=1e-12))
+    except ValueError:
+        return False
+
+
+def _allowed(row, column: str, wanted: str, found: str, name: str, tolerance: dict) -> bool:
+    """A score may move by the seeds' spread; an estimate by its own interval; nothing else may move."""
+    try:
+        difference = abs(float(wanted) - float(found))
+    except ValueError:
+        return False
+    if name == "scores.csv" and column == "value":
+        return difference <= tolerance.get("value", {}).get(row["metric"], 0.0)
+    if name == "laws.csv" and tolerance.get("within_interval") and column == "value" and row["low_wanted"]:
+        return float(row["low_wanted"]) <= float(found) <= float(row["high_wanted"])
+    return False
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _reference(study: str) -> Path:
+    return paths.project_root() / "reference" / study
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _table(comparisons: list[Comparison]) -> str:
+    head = f"{'study':<12}{'table':<18}{'rows':>7}{'equal':>8}{'within':>8}{'differs':>9}  outcome"
+    lines = [f"{c.study:<12}{c.table:<18}{c.rows:>7}{c.equal:>8}{c.within:>8}{c.differs:>9}  {c.outcome}"
+             + "".join(f"\n    differs: {example}" for example in c.examples) for c in comparisons]
+    return "\n".join([head, *lines]) if lines else "no study has a reference; make one with `clip-scaling verify --accept`"
+

@@ -1,0 +1,56 @@
+"""`clip-scaling verify`: what is equal, within the seeds' spread, or different."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from clip_scaling.core.schema import RUNS, SCORES, write_table
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(tmp_path))
+    write_results(tmp_path, 0.50)
+    return tmp_path
+
+
+def write_results(root, value):
+    runs = [dict(study="s", run=f"r{seed}", family="f", subset="u", architecture="a", gmacs_per_sample=1.0,
+                 samples_seen=100, seed=seed, status="finished", source="test", parameters=1, unique_samples=1,
+                 batch_size=1, learning_rate=1, warmup_steps=1, precision="fp32") for seed in (0, 1)]
+    scores = [dict(study="s", run=f"r{seed}", task="t", dataset="d", split="test", metric="acc1",
+                   value=value + 0.01 * seed, n_items=10, n_classes=2, seed=0, source="test") for seed in (0, 1)]
+    write_table(pd.DataFrame(runs), root / "results/s/runs.csv", RUNS)
+    write_table(pd.DataFrame(scores), root / "results/s/scores.csv", SCORES)
+
+
+def test_accept_then_equal(project, clip_scaling):
+    assert clip_scaling("verify", "--study", "s", "--accept").code == 0
+    done = clip_scaling("verify", "--json")
+    rows = json.loads(done.out)["comparisons"]
+    assert done.code == 0 and {row["outcome"] for row in rows} == {"equal"} and rows[1]["rows"] == 2
+
+
+@pytest.mark.parametrize(("value", "code", "outcome"), [(0.515, 0, "within tolerance"), (0.53, 1, "differs")])
+def test_tolerance_is_twice_the_spread_of_seeds(project, clip_scaling, value, code, outcome):
+    clip_scaling("verify", "--study", "s", "--accept")
+    write_results(project, value)
+    done = clip_scaling("verify", "--json")
+    assert done.code == code
+    assert {row["table"]: row["outcome"] for row in json.loads(done.out)["comparisons"]}["scores.csv"] == outcome
+
+
+def test_lost_row_differs_and_record_is_written(project, clip_scaling):
+    clip_scaling("verify", "--study", "s", "--accept")
+    text = (project / "results/s/scores.csv").read_text().splitlines()
+    (project / "results/s/scores.csv").write_text("\n".join(text[:-1]) + "\n")
+    assert clip_scaling("verify").code == 1
+    assert clip_scaling("verify", "--study", "s", "--record").code == 0
+    record = json.loads((project / "results/s/verification.json").read_text())
+    assert sum(row["differs"] for row in record["comparisons"]) == 1 and record["versions"]["numpy"]
+
+
+def test_no_reference_is_a_sentence(project, clip_scaling):
+    done = clip_scaling("verify", "--study", "s")
+    assert done.code == 2 and "no reference" in done.err
