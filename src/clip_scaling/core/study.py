@@ -85,7 +85,9 @@ class Train(_Section):
 
 
 class FineTune(_Section):
-    runs: list[Name] = Field(description="runs that are fine-tuned and patched")
+    """Which runs are fine-tuned and patched (none: an empty list), and for how long."""
+
+    runs: list[Name]
     iterations: Whole
     batch_size: Whole
 
@@ -94,7 +96,7 @@ class Evaluate(_Section):
     zeroshot: list[Name] = Field(description="classification sets")
     retrieval: list[Name] = Field(description="retrieval sets")
     linear_probe: list[Name] = Field(description="sets with a train split")
-    fine_tune: FineTune | None
+    fine_tune: FineTune
 
 
 class Target(_Section):
@@ -142,9 +144,8 @@ class Study(_Section):
                     f"run {run.run_id}: {run.samples_seen} samples seen is no multiple of the batch {batch}; "
                     f"take {run.samples_seen // batch * batch or batch}"
                 )
-        if self.evaluate.fine_tune:
-            for name in self.evaluate.fine_tune.runs:
-                _known(name, {run.run_id for run in self.train.runs}, "fine_tune run", "evaluate.fine_tune")
+        for name in self.evaluate.fine_tune.runs:
+            _known(name, {run.run_id for run in self.train.runs}, "fine_tune run", "evaluate.fine_tune")
         return self
 
 
