@@ -25,6 +25,7 @@ COMMANDS = {
     "compute": ("clip_scaling.train.compute_command", "GMAC, parameters and activations of an architecture"),
     "tune": ("clip_scaling.train.tune", "sweep learning rates on the tuning families"),
     "bench": ("clip_scaling.bench", "benchmarks, side by side in one run"),
+    "provenance": ("clip_scaling.provenance", "trace a table to commit, parameters and inputs; export RO-Crate"),
     "dag": ("clip_scaling.dag", "draw the pipeline"),
     "repro": ("clip_scaling.repro", "reproduce a study: `dvc repro` under a lock"),
 }
