@@ -1,0 +1,278 @@
+"""Evaluation folders in CLIP_benchmark's webdataset layout, decoded once and packed.
+
+    classnames.txt  zeroshot_classification_templates.txt  dataset_type.txt (classification, multilabel or retrieval)
+    SPLIT/nshards.txt  SPLIT/0.tar ...   a sample is key.png|jpg|jpeg|webp with key.cls, key.npy or key.txt
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..core import paths
+from ..core.errors import UserError
+from ..core.files import atomic_path, digest, sha256, write_json
+
+IMAGES = ("webp", "png", "jpg", "jpeg")
+_LARGEST_FIELD = 64 << 20  # bytes of one image or label: more is no evaluation sample
+_PACKING = 1  # raise when packed content changes for equal input
+
+
+class Kind(Enum):
+    CLASSIFICATION = "classification"
+    MULTILABEL = "multilabel"
+    RETRIEVAL = "retrieval"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """An evaluation set. `classnames` and `templates` are empty for retrieval."""
+
+    path: Path
+    name: str
+    kind: Kind
+    classnames: tuple[str, ...]
+    templates: tuple[str, ...]
+
+    def has(self, split: str) -> bool:
+        return bool(list((self.path / split).glob("*.tar")))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How open_clip brings an image to a model's input size; colours are normalised later."""
+
+    size: tuple[int, int]  # height, width in pixels
+    interpolation: str = "bicubic"
+    resize_mode: str = "shortest"
+    fill_color: int = 0
+
+
+@dataclass(frozen=True)
+class Items:
+    """A packed split. images: uint8 [N, H, W, 3] on disk; labels: [N] whole or [N, C] 0/1, or None;
+    captions: one tuple of sentences an image, or None; content: digest that names this content."""
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    captions: tuple[tuple[str, ...], ...] | None
+    content: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def open_folder(path: Path) -> Folder:
+    """Read the text files of an evaluation folder. Raises UserError where it is none."""
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError("no such evaluation folder", where=path, mend="name a folder in CLIP_benchmark's layout")
+    word = _lines(path / "dataset_type.txt", optional=True) or ("classification",)
+    try:
+        kind = Kind(word[0].lower())
+    except ValueError:
+        known = ", ".join(kind.value for kind in Kind)
+        raise UserError(f"unknown type {word[0]!r}", where=path / "dataset_type.txt", mend=f"known: {known}") from None
+    if kind is Kind.RETRIEVAL:
+        return Folder(path, path.name, kind, (), ())
+    templates = _lines(path / "zeroshot_classification_templates.txt", optional=True)
+    for template in templates:
+        if "{c}" not in template:
+            raise UserError(
+                f"template {template!r} has no place for the class",
+                where=path / "zeroshot_classification_templates.txt", mend="write {c} where the name goes",
+            )
+    return Folder(path, path.name, kind, _lines(path / "classnames.txt"), templates)
+
+
+def _lines(path: Path, *, optional: bool = False) -> tuple[str, ...]:
+    if not path.is_file():
+        if optional:
+            return ()
+        raise UserError("is missing", where=path, mend="write one class name a line")
+    try:
+        lines = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    except UnicodeDecodeError:
+        raise UserError("is no UTF-8 text", where=path, mend="save it as UTF-8") from None
+    if not lines or "" in lines:
+        raise UserError("has an empty line" if lines else "is empty", where=path, mend="one entry a line")
+    return lines
+
+
+def shards(folder: Folder, split: str) -> list[Path]:
+    """The split's tars in order. Raises UserError where there is none or fewer than nshards.txt says."""
+    where = folder.path / split
+    said = _lines(where / "nshards.txt", optional=True)
+    if said and said[0].isdigit():
+        found = [where / f"{index}.tar" for index in range(int(said[0]))]
+    else:
+        found = sorted(where.glob("*.tar"))
+    missing = next((path for path in found if not path.is_file()), None)
+    if missing or not found:
+        raise UserError("is missing", where=missing or where / "0.tar", mend="prepare the evaluation set again")
+    return found
+
+
+def split_digest(folder: Folder, split: str) -> str:
+    """Digest of everything a score on this split depends on, the model apart."""
+    content = [_sha256(path) for path in shards(folder, split)]
+    return digest([content, folder.kind.value, folder.classnames, folder.templates])
+
+
+def _sha256(path: Path) -> str:
+    status = path.stat()
+    return _known_sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _known_sha256(path: Path, size: int, changed: int) -> str:  # a process reads each tar's bytes once
+    return sha256(path)
+
+
+def read_split(folder: Folder, split: str, geometry: Geometry) -> Items:
+    """The split at a model's input size, decoded once per content and kept packed in .cache/packed.
+
+    Raises UserError naming tar and sample for whatever is not a readable image with its label.
+    """
+    from filelock import FileLock
+
+    found = shards(folder, split)
+    name = digest([[_sha256(path) for path in found], folder.kind.value, len(folder.classnames),
+                   [*geometry.size, geometry.interpolation, geometry.resize_mode, geometry.fill_color], _PACKING])
+    target = paths.cache() / "packed" / f"{name}.npy"
+    beside = target.with_suffix(".json")
+    if not beside.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock")):
+            if not beside.is_file():
+                _pack(folder, found, geometry, target, beside)
+    fields = json.loads(beside.read_text(encoding="utf-8"))
+    images = np.load(target, mmap_mode="r", allow_pickle=False)
+    if folder.kind is Kind.RETRIEVAL:
+        return Items(images, None, tuple(tuple(captions) for captions in fields), name)
+    return Items(images, np.asarray(fields, dtype=np.int64), None, name)
+
+
+def joined(parts: list[Items]) -> Items:
+    """Several splits as one; images of more than one part are brought into memory."""
+    if len(parts) == 1:
+        return parts[0]
+    labels = None if parts[0].labels is None else np.concatenate([part.labels for part in parts])
+    captions = None if parts[0].captions is None else tuple(one for part in parts for one in part.captions)
+    images = np.concatenate([part.images for part in parts])
+    return Items(images, labels, captions, digest([part.content for part in parts]))
+
+
+def _pack(folder: Folder, found: list[Path], geometry: Geometry, target: Path, beside: Path) -> None:
+    samples = [(path, sample) for path in found for sample in _index(path)]
+    if not samples:
+        raise UserError("holds no sample", where=found[0], mend="prepare the evaluation set again")
+    resize = _resizer(geometry)
+    fields = []
+    with atomic_path(target) as temporary:
+        packed = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(samples), *geometry.size, 3))
+        for row, (path, sample) in enumerate(samples):
+            with open(path, "rb") as file:
+                packed[row] = _image(file, sample, path, resize)
+                fields.append(_field(file, sample, path, folder))
+        packed.flush()
+        del packed
+    write_json(beside, fields)
+
+
+def _index(path: Path) -> Iterator[dict]:
+    """Samples of a tar: {"key", "image": (offset, size), "cls"|"txt"|"npy": (offset, size)}, grouped as webdataset does."""
+    sample: dict = {}
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                folder, _, name = member.name.rpartition("/")
+                stem, _, extension = name.partition(".")
+                if not member.isreg() or not stem or not extension:
+                    continue
+                if member.size > _LARGEST_FIELD:
+                    raise UserError(f"{member.name} has {member.size} bytes", where=path, mend="leave the sample out")
+                if sample and sample["key"] != (folder, stem):
+                    yield sample
+                    sample = {}
+                extension = extension.lower()
+                field = "image" if extension in IMAGES else extension
+                sample["key"] = (folder, stem)
+                sample.setdefault(field, (member.offset_data, member.size))
+    except tarfile.TarError as error:
+        raise UserError(f"is no readable tar ({error})", where=path, mend="prepare the evaluation set again") from None
+    if sample:
+        yield sample
+
+
+def _read(file: io.BufferedReader, sample: dict, field: str, path: Path) -> bytes:
+    if field not in sample:
+        raise UserError(f"sample {sample['key'][1]} has no {field}", where=path, mend="leave the sample out")
+    offset, size = sample[field]
+    file.seek(offset)
+    content = file.read(size)
+    if len(content) < size:
+        raise UserError("ends too early", where=path, mend="prepare the evaluation set again")
+    return content
+
+
+def _image(file: io.BufferedReader, sample: dict, path: Path, resize) -> np.ndarray:
+    from PIL import Image
+
+    content = _read(file, sample, "image", path)
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as image:
+            return np.asarray(resize(image.convert("RGB")))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        what = f"sample {sample['key'][1]} is no readable image ({error})"
+        raise UserError(what, where=path, mend="leave the sample out") from None
+
+
+def _field(file: io.BufferedReader, sample: dict, path: Path, folder: Folder) -> int | list:
+    """Class index, 0/1 row or captions of a sample."""
+    key = sample["key"][1]
+    if folder.kind is Kind.RETRIEVAL:
+        captions = _read(file, sample, "txt", path).decode("utf-8", errors="replace").splitlines()
+        if not captions:
+            raise UserError(f"sample {key} has no caption", where=path, mend="leave the sample out")
+        return captions
+    if folder.kind is Kind.MULTILABEL:
+        try:
+            row = np.load(io.BytesIO(_read(file, sample, "npy", path)), allow_pickle=False)
+        except (ValueError, OSError, EOFError):
+            row = np.empty(0)
+        if row.shape != (len(folder.classnames),) or not np.isin(row, (0, 1)).all():
+            raise UserError(f"labels of sample {key} are no 0/1 row of {len(folder.classnames)}", where=path)
+        return [int(value) for value in row]
+    text = _read(file, sample, "cls", path).decode("ascii", errors="replace").strip()
+    if not text.isdigit() or int(text) >= len(folder.classnames):
+        mend = f"write a whole number below {len(folder.classnames)}, the lines of classnames.txt"
+        raise UserError(f"class of sample {key} is {text[:20]!r}", where=path, mend=mend)
+    return int(text)
+
+
+def _resizer(geometry: Geometry):
+    """open_clip's own evaluation transform up to the picture; identity where the picture has that size already."""
+    from ..train.openclip import open_clip
+
+    whole = open_clip.image_transform(
+        geometry.size if geometry.size[0] != geometry.size[1] else geometry.size[0], is_train=False,
+        resize_mode=geometry.resize_mode, interpolation=geometry.interpolation, fill_color=geometry.fill_color,
+    )
+    names = [type(step).__name__ for step in whole.transforms]
+    steps = whole.transforms[: names.index("MaybeToTensor")]
+
+    def resize(image):
+        if image.size == (geometry.size[1], geometry.size[0]):
+            return image
+        for step in steps:
+            image = step(image)
+        return image
+
+    return resize

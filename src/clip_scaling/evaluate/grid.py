@@ -1,0 +1,99 @@
+"""Every run of a study, on every task it names, in persistent single-threaded processes."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from ..core import paths
+from ..core.errors import UserError
+from ..core.files import read_json
+from ..core.schema import SCORES, write_table
+from ..core.study import Study
+
+OPTIONAL = ("fashion-mnist",)  # there only where the user's machine has it; prepare says so
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run and where its scores go."""
+
+    study: Study
+    run: str
+    folder: Path
+    target: Path
+
+
+def jobs(study: Study, only: list[str] | None = None) -> list[Job]:
+    """Jobs of the study's runs, or of those named. Raises UserError for an unknown or untrained run."""
+    names = [run.run_id for run in study.train.runs]
+    for name in only or []:
+        if name not in names:
+            raise UserError(f"unknown run {name!r} of study {study.study}", mend=f"known: {', '.join(names)}")
+    found = []
+    for name in only or names:
+        folder = paths.runs(study.study) / name
+        if not (folder / "record.json").is_file():
+            raise UserError("is not trained", where=folder, mend="run `clip-scaling train` first")
+        found.append(Job(study, name, folder, paths.evaluations(study.study) / f"{name}.csv"))
+    return found
+
+
+def evaluate_runs(todo: list[Job], *, workers: int) -> None:
+    """Evaluate the jobs, `workers` at a time. A job that fails ends the stage with its own error."""
+    from tqdm import tqdm
+
+    if workers == 1 or len(todo) == 1:
+        for job in tqdm(todo, desc="evaluate", unit="run"):
+            evaluate_run(job)
+        return
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # read when the processes import torch
+        os.environ[name] = "1"
+    pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=get_context("spawn"), initializer=_one_thread)
+    with pool, tqdm(total=len(todo), desc="evaluate", unit="run") as bar:
+        try:
+            for future in as_completed([pool.submit(evaluate_run, job) for job in todo]):
+                future.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def evaluate_run(job: Job) -> None:
+    """Write the scores of one run; a run that did not finish has none, and its file only the header."""
+    import pandas as pd
+
+    rows = []
+    if read_json(job.folder / "record.json").get("status") == "finished":
+        rows = [score.row(job.study.study, job.run) for score in _scores(job)]
+    write_table(pd.DataFrame(rows, columns=SCORES.names), job.target, SCORES)
+
+
+def _scores(job: Job):
+    from . import tasks
+    from .model import from_run
+
+    section, model = job.study.evaluate, from_run(job.folder)
+    plan: list[tuple[Callable, list[str]]] = [(tasks.zeroshot, section.zeroshot), (tasks.retrieval, section.retrieval)]
+    return [
+        score
+        for task, names in plan
+        for folder in _folders(job.study.study, names)
+        for score in tasks.kept(task, model, folder)
+    ]
+
+
+def _folders(study: str, names: list[str]):
+    from .folder import open_folder
+
+    where = paths.pool(study) / "evaluation"
+    return [open_folder(where / name) for name in names if name not in OPTIONAL or (where / name).is_dir()]

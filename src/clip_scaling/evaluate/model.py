@@ -1,0 +1,101 @@
+"""Models under evaluation: a run's folder, or any checkpoint or tag that open_clip loads."""
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import UserError
+from ..core.files import digest, read_json
+from .folder import Geometry
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in eval mode and what features depend on. `content` names weights, configuration and preprocessing."""
+
+    name: str
+    clip: object  # encode_image(float [N, 3, H, W]), encode_text(long [N, L])
+    tokenizer: object  # list of str -> long [N, L]
+    geometry: Geometry
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    device: str
+    content: str
+
+
+def wrap(clip, tokenizer, *, name: str, config: object, device: str = "cpu") -> Model:
+    """Make a Model of an open_clip model and its tokenizer; `config` is whatever else the numbers depend on."""
+    from ..train.openclip import open_clip
+
+    default = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
+    preprocess = {**default, **(getattr(clip.visual, "preprocess_cfg", None) or {})}
+    size = preprocess.get("size", clip.visual.image_size)
+    geometry = Geometry(
+        size=tuple(size) if isinstance(size, (tuple, list)) else (size, size),
+        interpolation=preprocess.get("interpolation") or "bicubic",
+        resize_mode=preprocess.get("resize_mode") or "shortest",
+        fill_color=preprocess.get("fill_color") or 0,
+    )
+    mean, std = tuple(preprocess["mean"]), tuple(preprocess["std"])
+    content = digest([config, _weights_digest(clip), [*geometry.size, geometry.interpolation, geometry.resize_mode,
+                                                      geometry.fill_color], mean, std])
+    return Model(name, clip.to(device).eval(), tokenizer, geometry, mean, std, device, content)
+
+
+def _weights_digest(clip) -> str:
+    import torch
+
+    total = hashlib.sha256()
+    for name, value in clip.state_dict().items():
+        total.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def from_run(folder: Path, *, device: str = "cpu") -> Model:
+    """The model of a run's folder. Raises UserError where a file is missing or broken."""
+    from ..train.models import load_model
+
+    folder = Path(folder)
+    clip, tokenizer = load_model(folder)
+    return wrap(clip, tokenizer, name=folder.name, config=read_json(folder / "model.json"), device=device)
+
+
+def from_open_clip(architecture: str, pretrained: str, *, device: str = "cpu") -> Model:
+    """A checkpoint file (weights only; .safetensors too) or a tag of open_clip's. Raises UserError."""
+    from ..train.openclip import open_clip
+
+    config = open_clip.get_model_config(architecture.replace("/", "-"))
+    if config is None:
+        mend = "`python -c 'import open_clip; print(open_clip.list_models())'` lists the names"
+        raise UserError(f"unknown model {architecture!r}", mend=f"{mend}; or give a run's folder")
+    _check_source(open_clip, architecture, pretrained)
+    try:
+        clip = open_clip.create_model(architecture, pretrained=pretrained, weights_only=True)
+        tokenizer = open_clip.get_tokenizer(architecture)
+    except pickle.UnpicklingError:
+        mend = "save its state_dict as safetensors where you trust the file"
+        raise UserError("holds more than weights and is not executed", where=pretrained, mend=mend) from None
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, StopIteration) as error:
+        first = str(error).strip().splitlines()[:2]
+        what = f"does not load as {architecture} ({' '.join(first)})"
+        raise UserError(what, where=pretrained, mend="name the architecture that the checkpoint was made for") from None
+    name = Path(pretrained).stem if Path(pretrained).is_file() else f"{architecture}_{pretrained}"
+    return wrap(clip, tokenizer, name=name, config=config, device=device)
+
+
+def _check_source(open_clip, architecture: str, pretrained: str) -> None:
+    tags = open_clip.list_pretrained_tags_by_model(architecture.replace("/", "-"))
+    if pretrained not in tags and not Path(pretrained).is_file():
+        known = ", ".join(tags) or "none"
+        raise UserError(f"{pretrained!r} is neither a file nor a tag of {architecture}", mend=f"tags: {known}")
+
+
+def load(model: str, pretrained: str | None, *, device: str = "cpu") -> Model:
+    """`model` is a run's folder, or an architecture's name with `pretrained`. Raises UserError."""
+    if (Path(model) / "model.json").is_file():
+        return from_run(Path(model), device=device)
+    if pretrained is None:
+        raise UserError(f"{model!r} is no run's folder", mend="give --pretrained PATH_OR_TAG with a model's name")
+    return from_open_clip(model, pretrained, device=device)
