@@ -1,0 +1,52 @@
+"""Checkpoints that survive a kill: written beside, synced, renamed, with a checksum; the last two are kept."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.files import atomic_path, sha256, write_json
+
+_KEEP = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after `step` steps: tensors by name, and what else the run carries along, as JSON."""
+
+    step: int
+    tensors: dict
+    carried: dict
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write tensors (safetensors), then the JSON that vouches for them; then drop all but the last two."""
+    from safetensors.torch import save_file
+
+    stem = folder / f"{checkpoint.step:09d}"
+    with atomic_path(stem.with_suffix(".safetensors")) as temporary:
+        save_file({name: value.contiguous() for name, value in checkpoint.tensors.items()}, temporary)
+    content = {"step": checkpoint.step, "carried": checkpoint.carried}
+    write_json(stem.with_suffix(".json"), {**content, "sha256": sha256(stem.with_suffix(".safetensors"))})
+    for old in _vouchers(folder)[_KEEP:]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".safetensors").unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The latest checkpoint whose checksum holds; one that is truncated or altered is passed over. None: none."""
+    from safetensors.torch import load_file
+
+    for voucher in _vouchers(folder):
+        path = voucher.with_suffix(".safetensors")
+        try:
+            content = json.loads(voucher.read_text(encoding="utf-8"))
+            if content["sha256"] == sha256(path):
+                return Checkpoint(content["step"], load_file(path), content["carried"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def _vouchers(folder: Path) -> list[Path]:
+    """JSON files of checkpoints, the latest first."""
+    return sorted(folder.glob("[0-9]*.json"), reverse=True)

@@ -1,0 +1,72 @@
+"""`clip-scaling train`: every run of a study, several at a time, each only if nobody trained it before."""
+
+import os
+import shutil
+import sys
+import time
+
+from ..core import params, paths
+from ..core.errors import UserError
+from ..core.study import load_study
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--study", help="name or file of a study (default: the one in params.yaml)")
+    parser.add_argument("--run", action="append", metavar="RUN", dest="runs", help="only this run (may be repeated)")
+    parser.add_argument("--workers", type=int, help="runs at a time, one thread each (default: cores)")
+    parser.add_argument("--minutes", type=float, help="stop at a checkpoint after so long; the same command goes on")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and train nothing")
+
+
+def run(args) -> int:
+    study = load_study(args.study or params.default_study())
+    if study.train.engine == "cluster":
+        from . import cluster
+
+        return cluster.run(study, args)
+    if args.workers is not None and args.workers < 1:
+        raise UserError(f"--workers {args.workers} trains nothing", mend="give 1 or more")
+    from .finished import is_finished, publish
+    from .spec import run_specs
+
+    specs = run_specs(study, args.runs)
+    missing = [spec for spec in specs if not is_finished(spec)]
+    if args.dry_run:
+        return _say(specs, missing)
+    done = _train(missing, args)
+    finished = [spec for spec in specs if is_finished(spec)]
+    for spec in finished:
+        publish(spec)
+    if not args.runs and len(finished) == len(specs):
+        _drop_strangers(study.study, {spec.run for spec in specs})
+    if not done:
+        print(f"{len(finished)} of {len(specs)} runs are finished; the same command goes on", file=sys.stderr)
+        return 3
+    return 0
+
+
+def _train(specs: list, args) -> bool:
+    """Train what is missing; True when all of it is done, False when time was up."""
+    if not specs:
+        return True
+    from .schedule import train_all
+
+    deadline = time.monotonic() + 60 * args.minutes if args.minutes else None
+    return train_all(specs, workers=args.workers or os.cpu_count() or 1, deadline=deadline)
+
+
+def _say(specs: list, missing: list) -> int:
+    from .schedule import cost
+
+    names = {spec.run for spec in missing}
+    for spec in sorted(specs, key=cost, reverse=True):
+        state = "to train" if spec.run in names else "finished"
+        print(f"{spec.run:<44} {spec.samples_seen:>10,} samples {cost(spec):>12.5g} GMAC  {state}")
+    return 0
+
+
+def _drop_strangers(study: str, known: set[str]) -> None:
+    """Runs that the study file no longer names would else be collected with the others."""
+    for path in paths.runs(study).iterdir():
+        if path.is_dir() and path.name not in known:
+            shutil.rmtree(path)

@@ -1,0 +1,112 @@
+"""Architectures, models and tokenizers: open_clip's classes on small configurations of ours."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+
+from ..core.errors import UserError
+from ..core.files import atomic_path, read_json, write_json
+
+CONTEXT_LENGTH = 16  # of our own architectures: captions are a few words
+_FOLDER = Path(__file__).parent / "architectures"
+_TOKENIZER_FILE = "bpe.txt.gz"
+
+
+def own_architectures() -> list[str]:
+    """Names of the architectures defined in this package."""
+    return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+def known_architectures() -> list[str]:
+    """Names of our architectures, then of all that the installed open_clip has."""
+    from .openclip import open_clip
+
+    return own_architectures() + sorted(set(open_clip.list_models()) - set(own_architectures()))
+
+
+def architecture(name: str) -> dict:
+    """An architecture as open_clip's model configuration. Raises UserError for an unknown name."""
+    path = _FOLDER / f"{name}.json"
+    if name in own_architectures():
+        return json.loads(path.read_text(encoding="utf-8"))
+    from .openclip import open_clip
+
+    config = open_clip.get_model_config(name)
+    if config is None:
+        raise UserError(
+            f"unknown architecture {name!r}",
+            mend=f"known: {', '.join(own_architectures())}, or a name of open_clip's such as ViT-B-32",
+        )
+    return config
+
+
+def load_tokenizer(bpe_path: Path, context_length: int = CONTEXT_LENGTH):
+    """open_clip's byte-pair tokenizer on a vocabulary of ours. Raises UserError where the file is missing or broken."""
+    from .openclip import open_clip
+
+    try:
+        return open_clip.SimpleTokenizer(bpe_path=str(bpe_path), context_length=context_length)
+    except FileNotFoundError:
+        raise UserError("no such tokenizer", where=bpe_path, mend="run `clip-scaling prepare` again") from None
+    except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
+        raise UserError(f"is no tokenizer ({error})", where=bpe_path, mend="run `clip-scaling prepare` again") from None
+
+
+def model_config(config: dict, tokenizer) -> dict:
+    """`config` for the vocabulary and context length of `tokenizer`."""
+    fitted = copy.deepcopy(config)
+    fitted["text_cfg"]["vocab_size"] = tokenizer.vocab_size
+    fitted["text_cfg"]["context_length"] = tokenizer.context_length
+    return fitted
+
+
+def build_model(config: dict, *, seed: int = 0):
+    """open_clip's CLIP for a model configuration, initialised from `seed` alone; fp32 on the CPU."""
+    import torch
+
+    from .openclip import open_clip
+
+    config = {key: value for key, value in copy.deepcopy(config).items() if key != "custom_text"}
+    config["text_cfg"].pop("tokenizer_kwargs", None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return open_clip.CLIP(**config)
+
+
+def count_parameters(model) -> int:
+    """Parameters of both towers and the logit scale."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def save_model(model, config: dict, tokenizer_path: Path, folder: Path) -> None:
+    """Write model.safetensors, model.json and the tokenizer's merges: what `load_model` needs, and nothing else."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    config = copy.deepcopy(config)
+    config["text_cfg"]["tokenizer_kwargs"] = {"bpe_path": _TOKENIZER_FILE}
+    with atomic_path(folder / _TOKENIZER_FILE) as temporary:
+        shutil.copyfile(tokenizer_path, temporary)
+    write_json(folder / "model.json", config)
+    weights = {name: value.detach().float().cpu().clone() for name, value in model.state_dict().items()}
+    with atomic_path(folder / "model.safetensors") as temporary:
+        save_file(weights, temporary)
+
+
+def load_model(run_dir: Path):
+    """The model (eval mode, fp32, CPU) and the tokenizer of a run's folder. Raises UserError where a file is broken."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    run_dir = Path(run_dir)
+    try:
+        config = read_json(run_dir / "model.json")
+        tokenizer = load_tokenizer(run_dir / _TOKENIZER_FILE, config["text_cfg"]["context_length"])
+        model = build_model(config)
+        model.load_state_dict(load_file(run_dir / "model.safetensors"))
+    except FileNotFoundError as error:
+        raise UserError("is missing", where=error.filename or run_dir, mend="run `clip-scaling train` again") from None
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"holds no model ({error})", where=run_dir, mend="run `clip-scaling train` again") from None
+    return model.eval(), tokenizer

@@ -1,0 +1,113 @@
+"""Runs side by side: longest first, one bar for all, and an end in which no child stays behind."""
+
+import sys
+import time
+from collections import deque
+
+from tqdm import tqdm
+
+from ..core.errors import UserError
+from .compute import gmacs
+from .spec import RunSpec
+from .workers import Failure, Worker, messages
+
+
+def cost(spec: RunSpec) -> float:
+    """Compute of a run in GMAC: forward pass times samples seen."""
+    return gmacs(spec.config) * spec.samples_seen
+
+
+def train_all(specs: list[RunSpec], *, workers: int, deadline: float | None = None) -> bool:
+    """Train `specs` on `workers` processes. Returns False where `deadline` (monotonic seconds) cut it short.
+
+    A run whose loss left the finite numbers is told and recorded, and the others go on. Anything else that a worker
+    cannot mend ends the command: UserError or OSError.
+    """
+    waiting = _distinct(specs)
+    pool = [Worker() for _ in range(min(workers, len(waiting)))]
+    board = Board(waiting)
+    try:
+        for worker in pool:
+            worker.start(waiting.popleft())
+        return _supervise(pool, waiting, board, deadline)
+    except BaseException:
+        for worker in pool:
+            worker.ask_to_stop()  # each still writes a checkpoint
+        raise
+    finally:
+        board.close()
+        _wind_down(pool)
+
+
+def _distinct(specs: list[RunSpec]) -> deque[RunSpec]:
+    """Longest first, each content once: two runs of one specification share their result."""
+    unique = {spec.digest: spec for spec in specs}
+    return deque(sorted(unique.values(), key=lambda spec: (-cost(spec), spec.run)))
+
+
+def _supervise(pool: list[Worker], waiting: deque, board: "Board", deadline: float | None) -> bool:
+    while any(worker.spec for worker in pool):
+        if deadline is not None and time.monotonic() > deadline:
+            deadline = None
+            waiting.clear()
+            board.cut_short = True
+            for worker in pool:
+                worker.ask_to_stop()
+        for worker, message in messages(pool, timeout=0.5):
+            if isinstance(message, Failure):
+                _raise(message)
+            if not board.hear(worker.spec, message):
+                continue
+            worker.spec = None
+            if waiting:
+                worker.start(waiting.popleft())
+    return not board.cut_short
+
+
+def _raise(failure: Failure) -> None:
+    if failure.os_error:
+        raise OSError(*failure.os_error)
+    raise UserError(failure.sentence)
+
+
+def _wind_down(pool: list[Worker]) -> None:
+    """Wait a little for last checkpoints, then close."""
+    patience = time.monotonic() + 5
+    while any(worker.spec for worker in pool) and time.monotonic() < patience:
+        for worker, message in messages(pool, timeout=0.1):
+            if isinstance(message, Failure) or hasattr(message, "status"):
+                worker.spec = None
+    for worker in pool:
+        worker.close()
+
+
+class Board:
+    """One bar over all runs, in GMAC, with the latest loss and throughput."""
+
+    def __init__(self, specs):
+        self.cut_short = False
+        self._gmacs = {spec.run: gmacs(spec.config) for spec in specs}
+        self._samples = dict.fromkeys(self._gmacs, 0)
+        self._seen, self._begun = 0, time.monotonic()
+        self._bar = tqdm(
+            total=round(sum(cost(spec) for spec in specs), 3), desc=f"train {len(specs)} runs", unit="GMAC",
+            file=sys.stderr, dynamic_ncols=True, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
+        )
+
+    def hear(self, spec: RunSpec, message) -> bool:
+        """Show a message; True where it is the last of its run."""
+        before, self._samples[spec.run] = self._samples[spec.run], message.samples
+        if hasattr(message, "loss"):
+            if before or not message.samples:
+                self._seen += message.samples - before
+            speed = self._seen / max(1e-9, time.monotonic() - self._begun)
+            self._bar.set_postfix_str(f"{spec.run} loss {message.loss:.3f}, {speed:,.0f} samples/s", refresh=False)
+        self._bar.update((message.samples - before) * self._gmacs[spec.run])
+        if hasattr(message, "loss"):
+            return False
+        if message.message:
+            tqdm.write(f"clip-scaling train: {message.message}", file=sys.stderr)
+        return True
+
+    def close(self) -> None:
+        self._bar.close()
