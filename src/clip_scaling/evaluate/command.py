@@ -83,7 +83,7 @@ def evaluate_model(model: str, pretrained: str | None, data: list[Path], task: s
 
     folders = [open_folder(path) for path in data]
     subject = load(model, pretrained, device=device)
-    named = {"zeroshot": tasks.zeroshot, "retrieval": tasks.retrieval}
+    named = {"zeroshot": tasks.zeroshot, "retrieval": tasks.retrieval, "linear_probe": tasks.linear_probe}
     rows = []
     for folder in folders:
         chosen = task if task != "auto" else ("retrieval" if folder.kind is Kind.RETRIEVAL else "zeroshot")

@@ -159,16 +159,6 @@ def read_split(folder: Folder, split: str, geometry: Geometry) -> Items:
     return Items(images, np.asarray(fields, dtype=np.int64), None, name)
 
 
-def joined(parts: list[Items]) -> Items:
-    """Several splits as one; images of more than one part are brought into memory."""
-    if len(parts) == 1:
-        return parts[0]
-    labels = None if parts[0].labels is None else np.concatenate([part.labels for part in parts])
-    captions = None if parts[0].captions is None else tuple(one for part in parts for one in part.captions)
-    images = np.concatenate([part.images for part in parts])
-    return Items(images, labels, captions, digest([part.content for part in parts]))
-
-
 def _pack(folder: Folder, found: list[Path], geometry: Geometry, target: Path, beside: Path) -> None:
     samples = [(path, sample) for path in found for sample in _index(path)]
     if not samples:

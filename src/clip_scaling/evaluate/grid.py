@@ -83,7 +83,11 @@ def _scores(job: Job):
     from .model import from_run
 
     section, model = job.study.evaluate, from_run(job.folder)
-    plan: list[tuple[Callable, list[str]]] = [(tasks.zeroshot, section.zeroshot), (tasks.retrieval, section.retrieval)]
+    plan: list[tuple[Callable, list[str]]] = [
+        (tasks.zeroshot, section.zeroshot),
+        (tasks.retrieval, section.retrieval),
+        (tasks.linear_probe, section.linear_probe),
+    ]
     return [
         score
         for task, names in plan

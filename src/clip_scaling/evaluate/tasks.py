@@ -6,12 +6,13 @@ from ..core import paths
 from ..core.errors import UserError
 from ..core.files import digest, read_json, write_json
 from .features import image_features, text_features
-from .folder import Folder, Items, Kind, joined, read_split, split_digest
+from .folder import Folder, Kind, read_split, split_digest
 from .model import Model
 from .score import Score
 
 _VERSION = 1  # raise when a task's numbers change for equal input
 NEAR_DUPLICATE = "near_duplicate"
+PROBES = {"10shot": 10, "25shot": 25, "full": None}
 
 
 def zeroshot(model: Model, folder: Folder) -> list[Score]:
@@ -79,6 +80,36 @@ def _retrieval_split(model: Model, folder: Folder, split: str, parts: list[str])
     ]
 
 
+def linear_probe(model: Model, folder: Folder) -> list[Score]:
+    """Probes with 10 and 25 items a class and with all of `train`, tested on `test`.
+
+    `acc1` is of the setting chosen on a fifth of `train`, `acc1_selected_on_test` of the paper's choice. A probe for
+    which a class has too few items is left out, and said so.
+    """
+    import sys
+
+    import numpy as np
+
+    from .probe import Labelled, probe
+
+    if folder.kind is not Kind.CLASSIFICATION or not folder.has("train"):
+        raise UserError("has no labelled train split", where=folder.path, mend="add train/0.tar, or take another task")
+    sides = []
+    for split in ("train", "test"):
+        features, items = _features(model, folder, [split])
+        sides.append(Labelled(features, np.concatenate([part.labels for part in items])))
+    scores = []
+    for name, few in PROBES.items():
+        found = probe(*sides, len(folder.classnames), few=few)
+        if found is None:
+            print(f"{folder.name}: {name} left out, a class has fewer than {few} items to train on", file=sys.stderr)
+            continue
+        for metric, value in (("acc1", found.accuracy), ("acc1_selected_on_test", found.on_test)):
+            counts = (len(sides[1].labels), len(folder.classnames))
+            scores.append(Score(f"linear_probe_{name}", folder.name, "test", metric, value, *counts))
+    return scores
+
+
 def kept(task, model: Model, folder: Folder, settings: object = None) -> list[Score]:
     """`task(model, folder)`, read back where this model was scored on this content before."""
     parts = [part for part in ("train", "test", NEAR_DUPLICATE) if folder.has(part)]
@@ -90,6 +121,3 @@ def kept(task, model: Model, folder: Folder, settings: object = None) -> list[Sc
     scores = task(model, folder)
     write_json(path, [asdict(score) for score in scores])
     return scores
-
-
-__all__ = ["Items", "joined", "kept", "retrieval", "zeroshot"]
