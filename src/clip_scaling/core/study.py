@@ -24,6 +24,7 @@ class Prepare(_Section):
     image_size: Whole
     vocabulary: Whole = Field(description="merges of the byte-pair encoding learnt on the captions")
     seed: Annotated[int, Field(ge=0, strict=True)]
+    evaluation: str | None = Field(None, description="source `shards`: folder of sets in CLIP_benchmark's layout")
 
 
 class SubsetEntry(_Section):
@@ -64,10 +65,31 @@ class Run(_Section):
     gpus: Whole | None = Field(None, description="engine `cluster`")
     samples_per_epoch: Whole | None = Field(None, description="engine `cluster`")
     epochs: Whole | None = Field(None, description="engine `cluster`")
+    samples_per_second: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="engine `cluster`: throughput of all GPUs, measured; a dry run reckons hours from it"
+    )
 
     @property
     def run_id(self) -> str:
         return self.name or f"{self.architecture}_{self.subset}_{self.samples_seen}_s{self.seed}"
+
+
+class Cluster(_Section):
+    """Engine `cluster`: what a SLURM site is asked for, and how open_clip's trainer is set up on it."""
+
+    gpus_per_node: Whole = 4
+    workers: Annotated[int, Field(ge=0, strict=True)] = Field(8, description="loader processes a GPU")
+    cpus_per_task: Whole | None = Field(None, description="processors a node; empty: workers + 1 for each GPU")
+    time_limit_minutes: Whole = Field(1440, description="a run that needs longer is requeued and goes on")
+    requeues: Annotated[int, Field(ge=0, strict=True)] = Field(100, description="time limits that a run may meet")
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    memory_gb: Whole | None = Field(None, description="memory a node; empty: the site's default")
+    setup: list[str] = Field(default=[], description="shell lines before each run, such as `module load`")
+    watts_per_gpu: Annotated[float, Field(gt=0)] = Field(350.0, description="paper, Table 18")
+    device: Literal["cuda", "cpu"] = "cuda"
+    checkpoint_activations: list[Name] = Field(default=[], description="architectures short of memory")
 
 
 class Train(_Section):
@@ -78,10 +100,11 @@ class Train(_Section):
     weight_decay: Annotated[float, Field(ge=0)]
     beta1: Annotated[float, Field(ge=0, lt=1)]
     beta2: Annotated[float, Field(ge=0, lt=1)]
-    gradient_clip: Annotated[float, Field(gt=0)]
+    gradient_clip: Annotated[float, Field(gt=0)] | None = Field(description="null: none, engine `cluster` only")
     augment_shift: Annotated[int, Field(ge=0, strict=True)] = Field(description="random shift in pixels")
     architectures: list[ArchitectureEntry]
     runs: list[Run]
+    cluster: Cluster = Field(default_factory=Cluster, description="engine `cluster`")
 
 
 class FineTune(_Section):
@@ -129,6 +152,8 @@ class Study(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
+        if self.train.engine == "embedded" and self.train.gradient_clip is None:
+            raise ValueError("train.gradient_clip: engine `embedded` clips gradients; give a number such as 1.0")
         _unique([entry.name for entry in self.subset.subsets], "subset")
         _unique([entry.name for entry in self.train.architectures], "architecture")
         _unique([run.run_id for run in self.train.runs], "run")

@@ -65,7 +65,7 @@ def select(
 
 
 def _draw_keys(metadata: Metadata, name: str, samples: int, output: Path):
-    """Two passes: count hashes in fine bins, then write the keys up to the bin that reaches `samples`; trim that bin."""
+    """Two passes: count hashes in fine bins, then write keys up to the bin that reaches `samples`; trim it."""
     import numpy as np
 
     counts, rows = np.zeros(1 << BUCKET_BITS, np.int64), 0

@@ -61,7 +61,7 @@ class Metadata:
         else:
             found = glob.glob(pattern, recursive=True)
         if not found:
-            raise UserError("no Parquet metadata match", where=pattern, mend="give a glob such as 'laion400m/*.parquet'")
+            raise UserError("no Parquet metadata match", where=pattern, mend="give a glob such as 'laion/*.parquet'")
         return sorted(found)
 
     def _columns(self, file: str) -> dict[str, str]:
@@ -113,10 +113,9 @@ class Metadata:
     def write_keys(self, files: list[str], bound: int, path: Path) -> None:
         """Write (shard: path of its tar, key) of the rows that pass with a hash of `bound` or less, as Parquet."""
         shard = "regexp_replace(filename, '[.]parquet$', '.tar')"
-        self._fetch(_copy(
-            f"SELECT {shard} AS shard, key FROM {self._source(files)} WHERE {self._condition} AND {self._hash} <= {bound}",
-            path,
-        ), files)
+        condition = f"{self._condition} AND {self._hash} <= {bound}"
+        query = f"SELECT {shard} AS shard, key FROM {self._source(files)} WHERE {condition}"
+        self._fetch(_copy(query, path), files)
 
     def trim(self, parts: list[Path], start: int, samples: int) -> int:
         """Drop the largest hashes, all of them `start` or more, until `samples` rows are left; return the largest kept.
