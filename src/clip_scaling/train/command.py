@@ -16,6 +16,11 @@ def add_arguments(parser) -> None:
     parser.add_argument("--workers", type=int, help="runs at a time, one thread each (default: cores)")
     parser.add_argument("--minutes", type=float, help="stop at a checkpoint after so long; the same command goes on")
     parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and train nothing")
+    cluster = parser.add_argument_group("engine `cluster`")
+    cluster.add_argument("--executor", choices=["slurm", "local"], default="slurm", help="local: for a trial")
+    cluster.add_argument("--no-wait", action="store_true", help="submit and return; the same command collects later")
+    cluster.add_argument("--allow-pipe", action="store_true", help="run the shell commands of `pipe:` shards")
+    cluster.add_argument("--json", action="store_true", help="print the dry run as JSON")
 
 
 def run(args) -> int:
@@ -23,7 +28,7 @@ def run(args) -> int:
     if study.train.engine == "cluster":
         from . import cluster
 
-        return cluster.run(study, args)
+        return cluster.run_study(study, args)
     if args.workers is not None and args.workers < 1:
         raise UserError(f"--workers {args.workers} trains nothing", mend="give 1 or more")
     from .finished import is_finished, publish

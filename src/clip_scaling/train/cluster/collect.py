@@ -1,0 +1,143 @@
+"""From open_clip_train's last checkpoint to the folder that every other stage reads."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core import paths
+from ...core.errors import UserError
+from ...core.files import digest, read_json, sha256, write_json
+from ...core.study import Study
+from .. import finished
+from ..compute import gmacs
+from ..models import architecture, build_model, count_parameters, load_tokenizer, model_config, save_model
+from .arguments import Places, open_clip_arguments
+from .attempts import read_diary
+from .plan import Plan
+
+RECIPE = 1  # goes up whenever the same arguments would lead to other weights
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with its data: `digest` names the weights it leads to, `places` where its trainer works."""
+
+    plan: Plan
+    config: dict
+    tokenizer: Path
+    digest: str
+    places: Places
+
+    def __getattr__(self, name: str):
+        if name in ("study", "run", "family", "subset", "architecture"):  # what `finished.publish` asks for
+            return getattr(self.plan, name)
+        raise AttributeError(name)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.places.folder / self.plan.run / "checkpoints" / f"epoch_{self.plan.epochs}.pt"
+
+
+def prepare(study: Study, plan: Plan) -> Prepared:
+    """Find a plan's manifest and tokenizer and write its model configuration. Raises UserError where one is missing."""
+    manifest = (paths.subsets(study.study) / f"{plan.subset}.json").resolve()
+    mend = f"draw it: `clip-scaling subset --study {study.study}`, or --at-scale for a pool of your own"
+    if not manifest.is_file():
+        raise UserError(f"subset {plan.subset} is not drawn", where=manifest, mend=mend)
+    content = read_json(manifest)
+    _enough_shards(study, plan, len(content["shards"]), manifest)
+    tokenizer = _tokenizer(study, content, manifest, mend)
+    config = architecture(plan.architecture)
+    config = model_config(config, load_tokenizer(tokenizer, config["text_cfg"].get("context_length", 77)))
+    config["text_cfg"]["tokenizer_kwargs"] = {"bpe_path": str(tokenizer)}
+    asked = open_clip_arguments(study, plan, Path("logs"))
+    named = digest({"recipe": RECIPE, "arguments": [word for word in asked if word != plan.run], "gpus": plan.gpus,
+                    "manifest": sha256(manifest), "tokenizer": sha256(tokenizer),
+                    "model": architecture(plan.architecture)})
+    folder = (paths.cache() / "cluster" / named).resolve()
+    model_file = folder / "model" / f"{plan.architecture}.json"
+    write_json(model_file, config)
+    return Prepared(plan, config, tokenizer, named, Places(manifest, model_file, folder))
+
+
+def _tokenizer(study: Study, manifest: dict, path: Path, mend: str) -> Path:
+    named = manifest.get("tokenizer")
+    folders = (path.parent, paths.project_root())
+    candidates = [folder / named for folder in folders] if named else []
+    candidates.append(paths.pool(study.study) / "tokenizer" / "bpe.txt.gz")
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.resolve()
+    raise UserError("names no tokenizer that is there", where=path, mend=mend)
+
+
+def _enough_shards(study: Study, plan: Plan, shards: int, manifest: Path) -> None:
+    """Without replacement, the trainer deals whole shards to loader workers: each needs one."""
+    loaders = max(1, study.train.cluster.workers) * plan.gpus
+    if not plan.resampled and shards < loaders:
+        raise UserError(
+            f"{shards} shards for {loaders} loader workers", where=manifest,
+            mend=f"set train.cluster.workers to {shards // plan.gpus} or less"
+            if shards >= plan.gpus else "take fewer GPUs, or smaller shards",
+        )
+
+
+def is_finished(job: Prepared) -> bool:
+    return finished.is_finished(job)
+
+
+def is_trained(job: Prepared) -> bool:
+    return job.checkpoint.is_file()
+
+
+def collect(study: Study, job: Prepared) -> Path:
+    """Turn the last checkpoint into model.safetensors, model.json, record.json and timing.json, and publish them.
+
+    Raises UserError where the checkpoint is broken or of another architecture. Checkpoints are removed once kept.
+    """
+    if not is_finished(job):
+        model = _model(job)
+        target = finished.folder(job)
+        save_model(model, job.config, job.tokenizer, target)
+        write_json(target / "timing.json", _timing(job))
+        write_json(target / "record.json", _record(job, model))  # last: a folder with a record is a finished run
+        shutil.rmtree(job.checkpoint.parent, ignore_errors=True)
+    return finished.publish(job)
+
+
+def _model(job: Prepared):
+    import torch
+
+    mend = f"remove {job.checkpoint} and train again"
+    try:
+        # weights_only: the file is a pickle, and this reads nothing but tensors and plain values from it.
+        states = torch.load(job.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+        model = build_model(job.config)
+        model.load_state_dict({name.removeprefix("module."): value.float() for name, value in states.items()})
+    except (RuntimeError, KeyError, EOFError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"holds no model ({str(error).splitlines()[0]})", where=job.checkpoint, mend=mend) from None
+    except Exception as error:  # noqa: BLE001 - pickle.UnpicklingError, without importing pickle
+        raise UserError(f"is no checkpoint ({type(error).__name__})", where=job.checkpoint, mend=mend) from None
+    return model
+
+
+def _record(job: Prepared, model) -> dict:
+    plan = job.plan
+    return {
+        "study": plan.study, "run": plan.run, "family": plan.family, "subset": plan.subset,
+        "architecture": plan.architecture, "parameters": count_parameters(model),
+        "gmacs_per_sample": gmacs(job.config), "unique_samples": plan.unique_samples,
+        "samples_seen": plan.samples_seen, "batch_size": plan.batch, "learning_rate": plan.learning_rate,
+        "warmup_steps": plan.warmup_steps, "precision": plan.precision, "seed": plan.seed, "status": "finished",
+        "source": "train (open_clip_train)",
+    }
+
+
+def _timing(job: Prepared) -> dict:
+    diary = read_diary(job.places.folder / "attempts.jsonl")
+    return {
+        "study": job.plan.study, "run": job.plan.run, "seconds": round(diary.seconds, 3),
+        "samples_per_second": round(job.plan.samples_seen / diary.seconds, 1) if diary.seconds else None,
+        "device": f"{job.plan.gpus} x {diary.device}", "versions": diary.versions, "energy_kwh": None,
+        "loss_spikes": None, "finished_at": diary.finished_at,
+    }

@@ -1,0 +1,155 @@
+"""What torchrun starts: open_clip_train, with our model configurations and shards, made fit for a pipeline.
+
+`python -m clip_scaling.train.cluster.worker --manifest M --model-config C --attempts A -- ARGUMENTS OF OPEN_CLIP_TRAIN`
+
+Around open_clip_train 3.3 it changes this, and nothing else: torchvision is imported through our guard; the model
+configuration is registered; shards come from a subset's manifest (with its key filter, if it has one); samples are
+shuffled from the seed, not from process number and time; several processes can train on CPUs; a checkpoint is
+written beside and renamed, and not at all if its weights are not finite; a log folder in the way ends in exit code 1.
+"""
+
+import argparse
+import functools
+import os
+import sys
+from pathlib import Path
+
+from ...core.errors import UserError
+from ...core.files import read_json
+from ..openclip import open_clip
+from .attempts import Attempts
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train as told; 0 on success, 1 where open_clip_train refuses or its weights are not finite."""
+    options, rest = _parse(sys.argv[1:] if argv is None else argv)
+    from open_clip_train import data
+    from open_clip_train import main as trainer
+
+    try:
+        manifest = read_json(options.manifest)
+        shards = shard_paths(manifest, options.manifest, options.allow_pipe)
+    except UserError as error:
+        print(f"clip-scaling train: {error.sentence}", file=sys.stderr)
+        return 1
+    open_clip.add_model_config(options.model_config)
+    _open_through_fsspec()
+    _shuffle_from_the_seed(data)
+    if "selection" in manifest and manifest["selection"]["by"] == "keys":
+        _keep_drawn_keys(data, manifest, options.manifest.parent)
+    _let_cpus_train_together()
+    attempts = Attempts(options.attempts) if int(os.environ.get("RANK", 0)) == 0 else None
+    _save_whole_or_not_at_all(trainer, attempts)
+    if attempts:
+        attempts.begin()
+    # The list is set here: 200,000 paths are more than a command line holds.
+    if trainer.main([*rest, "--train-data", "::".join(shards)]) == -1:
+        print("clip-scaling train: open_clip_train found a log folder in its way", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    cut = argv.index("--") if "--" in argv else len(argv)
+    parser = argparse.ArgumentParser(prog="clip_scaling.train.cluster.worker", description=__doc__)
+    parser.add_argument("--manifest", type=Path, required=True, help="JSON manifest of a subset")
+    parser.add_argument("--model-config", type=Path, required=True, help="open_clip model configuration, NAME.json")
+    parser.add_argument("--attempts", type=Path, required=True, help="where to note when checkpoints were written")
+    parser.add_argument("--allow-pipe", action="store_true", help="run the commands of `pipe:` shards")
+    return parser.parse_args(argv[:cut]), argv[cut + 1:]
+
+
+def shard_paths(manifest: dict, path: Path, allow_pipe: bool) -> list[str]:
+    """Paths or URLs of a manifest's shards, relative ones taken from the manifest's folder. Raises UserError."""
+    from ...subset.at_scale_remote import is_remote, refuse_pipe
+
+    found = []
+    for entry in manifest["shards"]:
+        name = entry["path"]
+        refuse_pipe(name, allow_pipe)
+        beside = path.parent / name
+        found.append(name if is_remote(name) or not beside.is_file() else str(beside))
+    if not found:
+        raise UserError("names no shards", where=path, mend="draw the subset again")
+    return found
+
+
+def _open_through_fsspec() -> None:
+    from webdataset.gopen import gopen_schemes
+
+    from ...subset.at_scale_remote import open_shard
+
+    for protocol in ("http", "https", "s3", "s3a", "gs", "gcs", "abfs", "az", "hdfs", "memory"):
+        gopen_schemes[protocol] = lambda url, mode="rb", bufsize=8192, **_: open_shard(url)
+
+
+def _shuffle_from_the_seed(data) -> None:
+    """webdataset's own shuffle draws its seed from process number and time; the trainer's other shuffle does not."""
+
+    def shuffle(bufsize=1000, initial=100, **_):
+        return data.detshuffle2(bufsize, initial, seed=-1, epoch=-1)  # -1: the loader worker's seed
+
+    data.wds.shuffle = shuffle
+
+
+def _keep_drawn_keys(data, manifest: dict, folder: Path) -> None:
+    """Pass over pairs that the subset did not draw."""
+    from ...subset.at_scale import kept_keys
+
+    parts = {entry["path"]: folder / entry["keys"] for entry in manifest["shards"]}
+    whole = data.filter_no_caption_or_no_image
+
+    @functools.lru_cache(maxsize=64)  # pairs of several shards arrive mixed by the shuffle
+    def keys(url: str) -> frozenset[str]:
+        return kept_keys(parts[url], url)
+
+    def drawn(sample: dict) -> bool:
+        return whole(sample) and sample["__key__"].rpartition("/")[2] in keys(sample["__url__"])
+
+    data.filter_no_caption_or_no_image = drawn
+
+
+def _let_cpus_train_together() -> None:
+    """open_clip_train 3.3 hands a device to DistributedDataParallel, which torch refuses for CPUs."""
+    import torch
+
+    class OnItsDevice(torch.nn.parallel.DistributedDataParallel):
+        def __init__(self, module, device_ids=None, **options):
+            if next(module.parameters()).device.type == "cpu":
+                device_ids = None
+            super().__init__(module, device_ids=device_ids, **options)
+
+    torch.nn.parallel.DistributedDataParallel = OnItsDevice
+
+
+def _save_whole_or_not_at_all(trainer, attempts: Attempts | None) -> None:
+    """Checkpoints are renamed into place: one cut off by the end of the allocation would stop every resumption."""
+    import torch
+
+    write = torch.save
+
+    def save(checkpoint: dict, path: str, *args, **options) -> None:
+        bad = [name for name, value in checkpoint["state_dict"].items()
+               if value.is_floating_point() and not torch.isfinite(value).all()]
+        if bad:
+            raise SystemExit(f"clip-scaling train: weights are not finite after epoch {checkpoint['epoch']} ({bad[0]})")
+        write(checkpoint, f"{path}.part", *args, **options)
+        with open(f"{path}.part", "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(f"{path}.part", path)
+        if attempts:
+            attempts.note_checkpoint(checkpoint["epoch"])
+
+    class Torch:
+        """The trainer's view of torch: everything of torch's, but `save`."""
+
+        def __getattr__(self, name):
+            return getattr(torch, name)
+
+    view = Torch()
+    view.save = save
+    trainer.torch = view
+
+
+if __name__ == "__main__":
+    sys.exit(main())
