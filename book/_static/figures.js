@@ -1,0 +1,73 @@
+// Draws each figure's specification with the Vega bundle beside this file; nothing is fetched.
+(function () {
+  "use strict";
+  const AXES = 64; // pixels that a panel's axis and title take beside its plot
+  const SMALLEST_PANEL = 300;
+
+  function colours() {
+    const style = getComputedStyle(document.documentElement);
+    const text = style.getPropertyValue("--pst-color-text-base").trim() || "#777e88";
+    return { labelColor: text, titleColor: text };
+  }
+
+  // Panels side by side where the page is wide, one below the other on a telephone.
+  function fitted(spec, width) {
+    const made = structuredClone(spec);
+    const narrow = width < 560;
+    const config = (made.config = made.config || {});
+    const ink = colours();
+    for (const part of ["axis", "legend", "header"]) config[part] = Object.assign({}, config[part], ink);
+    config.title = Object.assign({}, config.title, { color: ink.titleColor });
+    if (narrow) config.legend.columns = width < 420 ? 2 : 3;
+    if (made.concat) {
+      const columns = Math.max(1, Math.min(made.columns || 2, Math.floor(width / SMALLEST_PANEL)));
+      made.columns = columns;
+      const inner = Math.floor(width / columns) - AXES - 12;
+      made.concat.forEach((panel) => { panel.width = Math.min(inner, 560); });
+    } else if (typeof made.width === "number") {
+      made.width = Math.min(width - AXES - 12, Math.max(made.width, 560));
+    }
+    return made;
+  }
+
+  async function draw(figure) {
+    const place = figure.querySelector(".cs-chart");
+    const spec = JSON.parse(figure.querySelector(".cs-spec").textContent);
+    const width = Math.floor(place.getBoundingClientRect().width);
+    if (!width) return;
+    try {
+      const result = await window.vegaEmbed(place, fitted(spec, width), {
+        actions: false, renderer: "svg", tooltip: { theme: isDark() ? "dark" : "light" },
+      });
+      figure.dataset.drawn = "yes";
+      return result;
+    } catch (problem) {
+      place.textContent = "This chart could not be drawn: " + problem.message;
+      figure.dataset.drawn = "no";
+    }
+  }
+
+  function isDark() {
+    const theme = document.documentElement.dataset.theme;
+    return theme === "dark";
+  }
+
+  function drawAll() {
+    document.querySelectorAll(".cs-figure").forEach(draw);
+  }
+
+  let timer = null;
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(drawAll, 200);
+  }
+
+  document.addEventListener("DOMContentLoaded", function () {
+    drawAll();
+    let width = window.innerWidth;
+    window.addEventListener("resize", function () {
+      if (window.innerWidth !== width) { width = window.innerWidth; later(); }
+    });
+    new MutationObserver(later).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  });
+})();

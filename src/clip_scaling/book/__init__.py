@@ -1,0 +1,1 @@
+"""Build the Jupyter Book from executed notebooks and committed tables: `clip-scaling book`."""

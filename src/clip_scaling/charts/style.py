@@ -1,0 +1,62 @@
+"""One look for all charts: transparent, legible on a light and on a dark page, the same colour for the same thing."""
+
+import altair as alt
+import pandas as pd
+
+# Each colour has a contrast of 3 or more against both pages (WCAG 1.4.11); tests/charts/test_style.py checks it.
+PALETTE = (
+    "#2f81d6", "#d9730d", "#2a9d4a", "#a35fd1", "#d8504d", "#1399a3", "#a87342", "#d1569c", "#777e88", "#b8860b",
+)
+INK = "#777e88"  # axes and text where no page sets another colour
+PAGES = {"light": "#ffffff", "dark": "#14181e"}
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+
+# Names with a colour of their own, so that a family looks alike on every page.
+_KNOWN = {
+    "LAION": PALETTE[0], "CLIP-WIT": PALETTE[1],
+    "LAION-80M": PALETTE[5], "LAION-400M": PALETTE[2], "LAION-2B": PALETTE[0],
+    "icons": PALETTE[0], "interface": PALETTE[2], "pictorial": PALETTE[3],
+    "small": PALETTE[5], "medium": PALETTE[2], "large": PALETTE[0],
+}
+PANEL_WIDTH, PANEL_HEIGHT = 330, 260
+
+
+def colours(names: list[str]) -> alt.Scale:
+    """A colour scale over `names`; known names keep their colour, others take the next free one."""
+    free = [colour for colour in PALETTE if colour not in {_KNOWN.get(name) for name in names}]
+    chosen = [_KNOWN.get(name) or free.pop(0) if name in _KNOWN or free else PALETTE[-1] for name in names]
+    return alt.Scale(domain=list(names), range=chosen)
+
+
+def shapes(names: list[str]) -> alt.Scale:
+    return alt.Scale(domain=list(names), range=[SHAPES[i % len(SHAPES)] for i in range(len(names))])
+
+
+def configure(chart: alt.TopLevelMixin, alt_text: str) -> alt.TopLevelMixin:
+    """Apply the look; `alt_text` becomes the description that screen readers say."""
+    text = {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600}
+    return (
+        chart.properties(background="transparent", description=alt_text)
+        .configure(font="system-ui, sans-serif", padding=4)
+        .configure_view(stroke=None)
+        .configure_axis(**text, domainColor=INK, tickColor=INK, gridColor=INK, gridOpacity=0.18, labelOverlap=True)
+        .configure_legend(**text, orient="bottom", columns=4, labelLimit=220, symbolSize=70)
+        .configure_header(**text)
+        .configure_title(color=INK, fontSize=13, fontWeight=600, anchor="start")
+        .configure_text(color=INK)
+    )
+
+
+def in_order(values: pd.Series) -> list[str]:
+    """Distinct names: architectures and subsets by size where the name says it, else as they come."""
+    return sorted(dict.fromkeys(values.dropna().astype(str)), key=_rank)
+
+
+_SIZES = (
+    "ViT-XXS", "ViT-XS", "ViT-S", "ViT-B-32", "ViT-B/32", "ViT-B-16", "ViT-B/16", "ViT-L", "ViT-H", "ViT-g", "ViT-G",
+    "ViT-big", "CLIP-WIT", "LAION-80M", "LAION-400M", "LAION-2B", "small", "medium", "large",
+)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return next((i for i, start in enumerate(_SIZES) if name.startswith(start)), len(_SIZES)), name

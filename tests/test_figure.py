@@ -1,0 +1,80 @@
+"""Notebooks: thin, executed with known parameters only, byte for byte the same each time."""
+
+import json
+
+import made_study
+import nbformat
+import pytest
+
+from clip_scaling.core.errors import UserError
+from clip_scaling.figure import command, registry
+from clip_scaling.figure.tables import load
+
+
+@pytest.fixture
+def project(tmp_path, root, monkeypatch):
+    made_study.write(tmp_path, root)
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def sources(root):
+    return [nbformat.read(file, as_version=4) for file in sorted((root / "notebooks").glob("*.ipynb"))]
+
+
+def test_each_notebook_is_registered_and_has_no_output_and_no_function(root):
+    files = {file.stem for file in (root / "notebooks").glob("*.ipynb") if not file.stem.startswith("explore_")}
+    assert files == {book.name for book in registry.NOTEBOOKS}
+    for notebook in sources(root):
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert not any(cell.outputs or cell.execution_count for cell in code)
+        assert not any("def " in cell.source or "import *" in cell.source for cell in code)
+        assert "parameters" in code[0].metadata.tags
+
+
+def test_notebooks_without_their_data_are_not_listed(project):
+    names = [book.name for book in registry.available("made")]
+    assert "zero_shot" in names and "retrieval" in names
+    scores = load("made").scores
+    scores[scores["task"] != "retrieval"].to_csv(project / "results/made/scores.csv", index=False)
+    assert "retrieval" not in [book.name for book in registry.available("made")]
+    with pytest.raises(UserError, match="no data for notebook 'retrieval'"):
+        registry.named(["retrieval"], "made")
+
+
+def test_two_executions_are_byte_for_byte_equal(project):
+    first = command.execute("zero_shot", "made").read_bytes()
+    files = sorted((project / "figures" / "made").iterdir())
+    before = {file.name: file.read_bytes() for file in files}
+    assert command.execute("zero_shot", "made").read_bytes() == first
+    assert {file.name: file.read_bytes() for file in files} == before
+    assert b"DEGENERATE, no exponent" in first and b"exponent -0.080 (95 % interval -0.090 to -0.070" in first
+
+
+def test_unknown_parameter_is_refused(project):
+    with pytest.raises(UserError, match="no parameter colour"):
+        command.execute("zero_shot", "made", colour="red")
+
+
+def test_failing_cell_is_told_in_one_sentence(project, clip_scaling):
+    (project / "notebooks").unlink()
+    (project / "notebooks").mkdir()
+    cell = nbformat.v4.new_code_cell("study = 'cpu'", metadata={"tags": ["parameters"]})
+    broken = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell("1 / 0")],
+                                      metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}})
+    (project / "notebooks" / "zero_shot.ipynb").write_text(nbformat.writes(broken), encoding="utf-8")
+    said = clip_scaling("figure", "--study", "made", "--notebook", "zero_shot")
+    assert said.code == 2 and "ZeroDivisionError: division by zero" in said.err and "Traceback" not in said.err
+    log = project / ".cache" / "figure" / "made-zero_shot.ipynb"
+    assert str(log) in said.err and "ZeroDivisionError" in json.dumps(json.loads(log.read_text()))
+
+
+@pytest.mark.parametrize(("words", "reason"), [
+    (["--study", "nowhere"], "unknown study 'nowhere'"),
+    (["--study", "made", "--notebook", "nope"], "unknown notebook 'nope'"),
+    (["--study", "made", "--workers", "0"], "--workers is 0"),
+])
+def test_bad_input_is_a_sentence(project, clip_scaling, words, reason):
+    said = clip_scaling("figure", *words)
+    assert said.code == 2 and reason in said.err and said.err.count("\n") == 1
