@@ -18,6 +18,7 @@ def study(tmp_path, monkeypatch, root):
     content = yaml.safe_load((root / "studies/cpu.yaml").read_text())
     content["study"] = "tiny"
     content["train"]["runs"] = [{"architecture": "ViT-XXS-8", "subset": "small", "samples_seen": 1280}]
+    content["evaluate"]["fine_tune"]["runs"] = []
     folder = paths.runs("tiny") / RUN
     folder.mkdir(parents=True)
     record = {"study": "tiny", "run": RUN, "family": "icons", "subset": "small", "architecture": "ViT-XXS-8",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from .core import paths
 from .core.errors import UserError
+from .core.files import atomic_path
 from .core.schema import RUNS, SCORES, TIMINGS, Table, read_table, write_table
 from .core.study import Study, load_study
 
@@ -33,6 +34,18 @@ def collect(study: Study) -> None:
     write_table(pd.DataFrame(timings), target / "timings.csv", TIMINGS)
     # Frames of mixed emptiness would lose their whole-number types in a plain concatenation.
     write_table(pd.concat([frame.astype(object) for frame in scores]), target / "scores.csv", SCORES)
+    _patching(study, target / "patching.csv")
+
+
+def _patching(study: Study, target: Path) -> None:
+    """Gather the mixes of the patched runs; a study without any has no such table."""
+    where = paths.evaluations(study.study) / "patching"
+    found = [where / f"{run.run_id}.csv" for run in study.train.runs]
+    frames = [pd.read_csv(path) for path in found if path.is_file()]
+    if not frames:
+        return target.unlink(missing_ok=True)
+    with atomic_path(target) as temporary:
+        pd.concat(frames).to_csv(temporary, index=False, lineterminator="\n", float_format="%.10g")
 
 
 def _record(study: Study, name: str, file: str, table: Table) -> dict:

@@ -25,12 +25,16 @@ def study(tmp_path, monkeypatch, root, run_folders, make):
     ]
     content["evaluate"] = {
         "zeroshot": ["patches"], "retrieval": ["captions"], "linear_probe": ["probes", "fashion-mnist"],
-        "fine_tune": {"runs": [], "iterations": 2, "batch_size": 8},
+        "fine_tune": {
+            "runs": ["second"], "iterations": 12, "batch_size": 8, "task": "probes", "shifts": ["patches"],
+            "joint": ["probes", "fashion-mnist", "others"], "control": "patches",
+        },
     }
     where = paths.pool("tiny") / "evaluation"
     make.classification_folder(where / "patches", splits=("test", "near_duplicate"))
     make.retrieval_folder(where / "captions")
     make.classification_folder(where / "probes", items=150, splits=("train", "test"))
+    make.classification_folder(where / "others", items=60, classes=3, seed=8, splits=("train", "test"))
     for name, folder in zip(NAMES, run_folders, strict=True):
         target = paths.runs("tiny") / name
         shutil.copytree(folder, target)
@@ -66,6 +70,26 @@ def test_evaluate_and_collect(study, clip_scaling):
     assert list(runs["run"]) == list(NAMES)
     both = read_table(paths.results("tiny") / "scores.csv", SCORES)
     assert len(both) == len(table) + len(scores("second"))
+
+
+def test_only_the_named_run_is_fine_tuned_and_patched(study, clip_scaling):
+    assert clip_scaling("evaluate", "--study", study, "--workers", 1).code == 0
+    assert not scores("first")["task"].str.contains("tuning|joint").any()
+    tuned = scores("second").set_index(["task", "dataset"])["value"]
+    for task in ("fine_tuning", "fine_tuning_zeroshot"):
+        assert set(tuned[task].index) == {"probes", "patches"}
+    for task in ("joint_zeroshot", "joint_fine_tuning", "joint_patched"):
+        assert set(tuned[task].index) == {"probes", "others", "patches"}
+    table = scores("second")
+    zeroshot = table[(table["task"] == "zeroshot_classification") & (table["split"] == "test")
+                     & (table["metric"] == "acc1")]["value"].item()
+    assert tuned["joint_patched"]["patches"].item() >= tuned["joint_zeroshot"]["patches"].item() - 0.01
+    assert tuned["joint_zeroshot"]["patches"].item() == zeroshot
+
+    assert clip_scaling("collect", "--study", study).code == 0
+    mixes = pd.read_csv(paths.results("tiny") / "patching.csv")
+    assert len(mixes) == 11 * 3 and set(mixes["run"]) == {"second"}
+    assert mixes[mixes["chosen"]]["alpha"].nunique() == 1
 
 
 def test_two_processes_and_an_empty_cache_give_the_same_bytes(study, clip_scaling, monkeypatch, tmp_path):

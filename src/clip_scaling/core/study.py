@@ -113,6 +113,10 @@ class FineTune(_Section):
     runs: list[Name]
     iterations: Whole
     batch_size: Whole
+    task: Name | None = Field(None, description="set with a train split to fine-tune on")
+    shifts: list[Name] = Field([], description="sets that share classes with the task")
+    joint: list[Name] = Field([], description="sets with train splits, fine-tuned on together and patched")
+    control: Name | None = Field(None, description="set whose zero-shot accuracy patching keeps")
 
 
 class Evaluate(_Section):
@@ -169,6 +173,8 @@ class Study(_Section):
                     f"run {run.run_id}: {run.samples_seen} samples seen is no multiple of the batch {batch}; "
                     f"take {run.samples_seen // batch * batch or batch}"
                 )
+        if self.evaluate.fine_tune.runs and not self.evaluate.fine_tune.task:
+            raise ValueError("evaluate.fine_tune names runs and no task to fine-tune them on")
         for name in self.evaluate.fine_tune.runs:
             _known(name, {run.run_id for run in self.train.runs}, "fine_tune run", "evaluate.fine_tune")
         return self

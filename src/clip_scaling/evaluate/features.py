@@ -30,9 +30,13 @@ def text_features(model: Model, texts: list[str]):
     return features[torch.tensor([place[text] for text in texts])]
 
 
-def encode_images(model: Model, images):
-    """L2-normalised features of uint8 images [N, H, W, 3], float32 [N, D], past the cache."""
-    return _encode(model, images, lambda batch: model.clip.encode_image(pixels(model, batch)))
+def encode_images(model: Model, images, *, visual=None):
+    """L2-normalised features of uint8 images [N, H, W, 3], float32 [N, D], past the cache.
+
+    `visual` stands in for the model's own image tower.
+    """
+    encode = visual or model.clip.encode_image
+    return _encode(model, images, lambda batch: encode(pixels(model, batch)))
 
 
 def pixels(model: Model, images):

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import read_json
+from ..core.files import atomic_path, read_json
 from ..core.schema import SCORES, write_table
 from ..core.study import Study
 
+MIXES = ["study", "run", "alpha", "role", "dataset", "value", "chosen"]  # columns of patching
 OPTIONAL = ("fashion-mnist",)  # there only where the user's machine has it; prepare says so
 
 
@@ -24,6 +25,11 @@ class Job:
     run: str
     folder: Path
     target: Path
+
+    @property
+    def mixes(self) -> Path:
+        """Where the mixes of patching go, for the runs that are patched."""
+        return self.target.parent / "patching" / self.target.name
 
 
 def jobs(study: Study, only: list[str] | None = None) -> list[Job]:
@@ -72,13 +78,19 @@ def evaluate_run(job: Job) -> None:
     """Write the scores of one run; a run that did not finish has none, and its file only the header."""
     import pandas as pd
 
-    rows = []
+    scores, mixes = [], []
     if read_json(job.folder / "record.json").get("status") == "finished":
-        rows = [score.row(job.study.study, job.run) for score in _scores(job)]
+        scores, mixes = _scores(job)
+    rows = [score.row(job.study.study, job.run) for score in scores]
     write_table(pd.DataFrame(rows, columns=SCORES.names), job.target, SCORES)
+    if mixes:
+        frame = pd.DataFrame([{"study": job.study.study, "run": job.run, **mix} for mix in mixes], columns=MIXES)
+        with atomic_path(job.mixes) as temporary:
+            frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.10g")
 
 
-def _scores(job: Job):
+def _scores(job: Job) -> tuple[list, list]:
+    """Scores, and mixes of patching, of one run."""
     from . import tasks
     from .model import from_run
 
@@ -88,15 +100,32 @@ def _scores(job: Job):
         (tasks.retrieval, section.retrieval),
         (tasks.linear_probe, section.linear_probe),
     ]
-    return [
+    scores = [
         score
         for task, names in plan
         for folder in _folders(job.study.study, names)
         for score in tasks.kept(task, model, folder)
     ]
+    if job.run not in section.fine_tune.runs:
+        return scores, []
+    outcome = _transfer(job.study, model)
+    return scores + outcome.scores, outcome.mixes
 
 
-def _folders(study: str, names: list[str]):
+def _transfer(study: Study, model):
+    from .finetune import Recipe
+    from .transfer import Transfer, transfer
+
+    section = study.evaluate.fine_tune
+    task, control = (_folders(study.study, [name] if name else []) for name in (section.task, section.control))
+    plan = Transfer(
+        task=task[0], shifts=tuple(_folders(study.study, section.shifts)),
+        joint=tuple(_folders(study.study, section.joint)), control=control[0] if control else None,
+    )
+    return transfer(model, plan, Recipe(section.iterations, section.batch_size))
+
+
+def _folders(study: str, names: list[str]) -> list:
     from .folder import open_folder
 
     where = paths.pool(study) / "evaluation"
