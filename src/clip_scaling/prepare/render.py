@@ -1,0 +1,90 @@
+"""SVG drawings become small RGB images; each also gives the vector that near-duplicates are found by."""
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from .icons import Icon, LeftOut
+
+_INK, _PAPER = "#1a1a1a", "#ffffff"
+_CHUNK = 256
+SIDE = 16  # of the blurred picture that near-duplicates are compared by
+
+
+@dataclass(frozen=True)
+class Render:
+    """PNG bytes (RGB) and the uint8 vector [SIDE * SIDE] of blurred, bounding-box-normalised ink; or why there is none."""
+
+    png: bytes
+    ink: np.ndarray | None
+    left_out: LeftOut | None
+
+
+def framed(icon: Icon) -> str:
+    """The body in a square SVG frame around the middle of its view box; `currentColor` is dark ink."""
+    left, top, width, height = icon.view_box
+    side = max(width, height)
+    box = f"{left - (side - width) / 2:g} {top - (side - height) / 2:g} {side:g} {side:g}"
+    body = icon.body.replace("currentColor", _INK)
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+            f'viewBox="{box}" width="64" height="64">{body}</svg>')
+
+
+def render(icon: Icon, size: int) -> Render:
+    """Render at `size` x `size` pixels on white. A fault of the drawing or the renderer is a reason, no exception."""
+    import resvg_py
+    from PIL import Image
+
+    try:
+        raw = resvg_py.svg_to_bytes(svg_string=framed(icon), width=size, height=size, background=_PAPER,
+                                    skip_system_fonts=True)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # a panic of the renderer is no Exception
+        return Render(b"", None, LeftOut.RENDER_FAILED)
+    picture = Image.open(io.BytesIO(raw)).convert("RGB")
+    ink = blurred_ink(picture)
+    if ink is None:
+        return Render(b"", None, LeftOut.BLANK)
+    return Render(png_bytes(picture), ink, None)
+
+
+def png_bytes(picture) -> bytes:
+    """An RGB picture as PNG, byte for byte the same for the same pixels."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def blurred_ink(picture) -> np.ndarray | None:
+    """Ink (255 - grey) cut to its bounding box, blurred, at SIDE x SIDE; uint8 [SIDE * SIDE], None for a blank."""
+    from PIL import Image, ImageFilter, ImageOps
+
+    ink = ImageOps.invert(picture.convert("L"))
+    box = ink.point(lambda value: 255 if value > 24 else 0).getbbox()
+    if box is None:
+        return None
+    small = ink.crop(box).resize((SIDE, SIDE), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(0.8))
+    return np.asarray(small, dtype=np.uint8).reshape(-1)
+
+
+def _render_chunk(icons: Sequence[Icon], size: int) -> list[Render]:
+    return [render(icon, size) for icon in icons]
+
+
+def render_all(icons: Sequence[Icon], size: int, workers: int | None = None) -> Iterator[Render]:
+    """Render in order, several processes side by side; the result does not depend on how many."""
+    from tqdm import tqdm
+
+    chunks = [icons[start : start + _CHUNK] for start in range(0, len(icons), _CHUNK)]
+    with (
+        tqdm(total=len(icons), desc="rendering", unit="icon", unit_scale=True, mininterval=1) as bar,
+        ProcessPoolExecutor(workers or os.cpu_count()) as pool,
+    ):
+        for renders in pool.map(_render_chunk, chunks, [size] * len(chunks)):
+            bar.update(len(renders))
+            yield from renders
