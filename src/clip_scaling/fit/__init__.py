@@ -1,0 +1,1 @@
+"""Scaling laws: forms, estimators, intervals, held-out tests, comparison of distributions, planning."""

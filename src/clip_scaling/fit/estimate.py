@@ -1,0 +1,225 @@
+"""Fit one form to models: point estimate, bootstrap draws, interval, status."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import bootstrap, closed, front, spread, varpro
+from .forms import Form, form_named
+from .outcome import Estimator, Fit, Method, Points, Status, no_fit
+from .solve import Solution, gauss_newton, log_problem
+
+DRAWS = 4000
+DELTA = 0.01  # Huber's loss: log errors beyond 1 % count by their size, not its square
+FEW = 6  # below this many models the bootstrap has too few distinct draws: Student's interval instead
+_RANDOM_STARTS = 256
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """Estimates in internal coordinates: inner (p,), draws (b, p), standard errors of the draws (b, p)."""
+
+    inner: np.ndarray
+    status: Status
+    objective: float
+    covariance: np.ndarray
+    classical: np.ndarray
+    free: np.ndarray
+    draws: np.ndarray
+    errors: np.ndarray
+    draws_at_bound: np.ndarray
+
+
+def fit(points: Points, form: Form | str, estimator: Estimator | str = Estimator.LOG_LS, *, draws: int = DRAWS,
+        seed: int = 0, delta: float = DELTA) -> Fit:
+    """Fit `form` to `points`; `draws` bootstrap draws of models (0: intervals from the curvature alone).
+
+    The result's status is DEGENERATE, and every number NaN, where there are fewer models than parameters + 1 or their
+    design is singular. Raises ValueError where `points` lack an array that the form or estimator needs.
+    """
+    form, estimator = form_named(form) if isinstance(form, str) else form, Estimator(estimator)
+    _check(points, form, estimator)
+    size, n = len(form.parameters), len(points)
+    if n < size + 1 or (size > 1 and np.ptp(np.log(points.compute)) < 1e-9):
+        return no_fit(form.name, estimator, form.names, n)
+    draws = draws if n >= FEW else 0
+    counts = bootstrap.multiplicities(n, draws, seed)
+    if form.front and n >= FEW:
+        raw = _fit_front(points, counts)
+    elif form.design is not None and estimator in (Estimator.LOG_LS, Estimator.LOG_LS_BINOMIAL):
+        raw = _fit_closed(points, form, estimator, counts)
+    else:
+        raw = _fit_iterative(points, form, estimator, counts, delta)
+    if raw is None or not np.isfinite(raw.inner).all():
+        return no_fit(form.name, estimator, form.names, n, Status.DEGENERATE if raw is None else Status.ABNORMAL)
+    return _finish(points, form, estimator, raw)
+
+
+def _check(points: Points, form: Form, estimator: Estimator) -> None:
+    for name in (*form.needs, *(["items"] if estimator is Estimator.LOG_LS_BINOMIAL else [])):
+        if getattr(points, name) is None or not np.isfinite(getattr(points, name)).all():
+            raise ValueError(f"{form.name} with {estimator} needs {name} of every model")
+    if estimator is Estimator.VARPRO and form.basis is None:
+        raise ValueError(f"{form.name} declares no basis: variable projection does not apply")
+    if not ((points.error > 0) & (points.error <= 1)).all():
+        raise ValueError("errors lie in (0, 1]")
+
+
+def prior_weights(points: Points, estimator: Estimator) -> np.ndarray:
+    """Weights (n,) of mean 1: the inverse binomial variance of log error, or all equal."""
+    if estimator is not Estimator.LOG_LS_BINOMIAL:
+        return np.ones(len(points))
+    # One item right or wrong more keeps a perfect score's weight finite.
+    value = np.clip(1 - points.error, 1 / (points.items + 2), None)
+    weights = points.items * points.error / value
+    return weights / weights.mean()
+
+
+def _fit_front(points: Points, counts: np.ndarray) -> _Raw | None:
+    coefficients, errors = front.fit_binned(points, np.ones((1, len(points))))
+    drawn, drawn_errors = front.fit_binned(points, counts) if len(counts) else (np.empty((0, 2)), np.empty((0, 2)))
+    if not np.isfinite(coefficients).all():
+        return None
+    centres, least = front.binned(points, np.ones((1, len(points))))
+    used = np.isfinite(least[0])
+    design = np.column_stack([np.ones(used.sum()), centres[0, used]])
+    residual = design @ coefficients[0] - least[0, used]
+    freedom = used.sum() - 2
+    scale = residual @ residual / freedom if freedom > 0 else np.nan
+    covariance = scale * np.linalg.inv(design.T @ design)
+    return _Raw(coefficients[0], Status.CONVERGED, 0.5 * float(residual @ residual), covariance, covariance,
+                np.ones(2, bool), drawn, drawn_errors, np.zeros((len(drawn), 2), bool))
+
+
+def _fit_closed(points: Points, form: Form, estimator: Estimator, counts: np.ndarray) -> _Raw | None:
+    prior, design = prior_weights(points, estimator), form.design(points)
+    stacked = np.vstack([np.ones(len(points)), counts])
+    solved = closed.least_squares(design, points.log_error, stacked * prior)
+    if not np.isfinite(solved.coefficients[0]).all():
+        return None
+    shape = solved.residual.shape
+    columns = [np.broadcast_to(column, shape) for column in solved.columns]
+    first = [column[:1] for column in columns]
+    free = np.ones(design.shape[1], bool)
+    with np.errstate(all="ignore"):
+        errors = spread.standard_errors(columns, solved.residual, stacked, prior)
+    residual = solved.residual[:1]
+    return _Raw(solved.coefficients[0], Status.CONVERGED, 0.5 * float((prior * residual[0] ** 2).sum()),
+                spread.covariance(first, residual, prior, free), spread.classical(first, residual, prior, free), free,
+                solved.coefficients[1:], errors[1:], np.zeros((len(counts), design.shape[1]), bool))
+
+
+def _fit_iterative(points: Points, form: Form, estimator: Estimator, counts: np.ndarray, delta: float) -> _Raw | None:
+    prior = prior_weights(points, estimator)
+    solve = _varpro if estimator is Estimator.VARPRO else _log
+    best, theta, objective = solve(points, form, prior, np.ones((1, len(points))), None, delta, estimator)
+    if not np.isfinite(theta).all():
+        return _raw_failed(form, best)
+    inner = form.inside(theta)
+    low, high = form.bounds
+    free = ~_near(inner, low, high)
+    drawn = np.empty((0, len(theta)))
+    if len(counts):
+        drawn = form.inside(solve(points, form, prior, counts, theta, delta, estimator)[1])
+    kind = estimator is Estimator.VARPRO
+    columns, residual = _residuals(points, form, inner[None], kind)
+    drawn_free = ~_near(drawn, low, high)
+    errors = np.empty_like(drawn)
+    if len(counts):
+        with np.errstate(all="ignore"):
+            errors = spread.standard_errors(*_residuals(points, form, drawn, kind), counts, prior, drawn_free)
+    return _Raw(inner, best, objective, spread.covariance(columns, residual, prior, free),
+                spread.classical(columns, residual, prior, free), free, drawn, errors, ~drawn_free)
+
+
+def _raw_failed(form: Form, status: Status) -> _Raw:
+    size = len(form.parameters)
+    empty = np.full(size, np.nan)
+    return _Raw(empty, status, np.nan, np.full((size, size), np.nan), np.full((size, size), np.nan), np.ones(size, bool),
+                np.empty((0, size)), np.empty((0, size)), np.empty((0, size), bool))
+
+
+def _near(inner: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    return (inner <= low + 1e-6 * np.maximum(1, np.abs(low))) | (inner >= high - 1e-6 * np.maximum(1, np.abs(high)))
+
+
+def _residuals(points: Points, form: Form, inner: np.ndarray, plain: bool) -> tuple[list[np.ndarray], np.ndarray]:
+    """Derivatives and residuals (b, n) of log error, or of error where `plain`."""
+    with np.errstate(all="ignore"):
+        predicted, slopes = form.derivatives(points, inner)
+        if plain:
+            return slopes, predicted - points.error
+        return [slope / predicted for slope in slopes], np.log(predicted) - points.log_error
+
+
+def _log(points, form, prior, counts, start, delta, estimator):
+    """Status, parameters and objective of the log objectives; for draws (start given) parameters are (b, p)."""
+    huber = delta if estimator is Estimator.ROBUST_LOG else None
+    problem = log_problem(form, points, counts * prior, huber)
+    if start is not None:
+        inner = np.tile(form.inside(start), (len(counts), 1))
+        # A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow.
+        solved = gauss_newton(problem, inner, form.bounds, tolerance=1e-9, max_iterations=60)
+        return None, form.natural(solved.inner), None
+    solved = gauss_newton(problem, form.inside(starts(points, form, prior)), form.bounds, max_iterations=1000)
+    row = int(np.argmin(solved.objective))
+    return solved.status(row), form.natural(solved.inner[row]), float(solved.objective[row])
+
+
+def _varpro(points, form, prior, counts, start, delta, estimator):
+    problem = varpro.varpro_problem(form, points, counts * prior)
+    bounds = tuple(side[~form.linear] for side in form.bounds)
+    if start is not None:
+        inner = np.tile(form.inside(start)[~form.linear], (len(counts), 1))
+        solved = gauss_newton(problem, inner, bounds, tolerance=1e-9, max_iterations=60)
+        return None, varpro.assemble(form, points, solved.inner, counts * prior), None
+    first = form.inside(varpro.grid_starts(form, points, prior))[:, ~form.linear]
+    solved = gauss_newton(problem, first, bounds, max_iterations=1000)
+    row = int(np.argmin(solved.objective))
+    theta = varpro.assemble(form, points, solved.inner[row:row + 1], prior[None])[0]
+    return solved.status(row), theta, float(solved.objective[row])
+
+
+def starts(points: Points, form: Form, prior: np.ndarray) -> np.ndarray:
+    """Natural parameters (k, p) to start from: least squares, variable projection on a grid, or random within bounds."""
+    if form.design is not None:
+        solved = closed.least_squares(form.design(points), points.log_error, prior[None])
+        return form.natural(solved.coefficients)
+    if form.basis is not None and form.grid is not None:
+        return varpro.grid_starts(form, points, prior / points.error**2)
+    low, high = (np.clip(side, -40, 40) for side in form.bounds)
+    drawn = np.random.default_rng(0).uniform(low, high, size=(_RANDOM_STARTS, len(low)))
+    return form.natural(drawn)
+
+
+def _finish(points: Points, form: Form, estimator: Estimator, raw: _Raw) -> Fit:
+    n, size = len(points), int(raw.free.sum())
+    errors = np.sqrt(np.diag(raw.classical if not len(raw.draws) else raw.covariance))
+    low, high, methods = [], [], []
+    for j, (value, error) in enumerate(zip(raw.inner, errors)):
+        below, above, method = _interval(raw, j, value, error, n, size, form.front)
+        low, high, methods = [*low, below], [*high, above], [*methods, method]
+    theta, bounds = form.natural(raw.inner), form.bounds
+    low, high = np.clip(low, *bounds), np.clip(high, *bounds)
+    predicted = form.errors(points, theta)
+    residual = np.log(predicted) - points.log_error
+    scale = float(np.sqrt((residual**2).sum() / (n - size))) if n > size else np.nan
+    covariance = raw.covariance if len(raw.draws) else raw.classical
+    return Fit(form.name, estimator, form.names, theta, form.natural(low), form.natural(high),
+               tuple(methods), raw.status, n, raw.objective, float(100 * np.abs(predicted - points.error).mean()), scale,
+               covariance, form.natural(raw.draws))
+
+
+def _interval(raw: _Raw, j: int, value: float, error: float, n: int, size: int, is_front: bool):
+    if not len(raw.draws):
+        if not raw.free[j]:
+            return np.nan, np.nan, Method.NONE
+        freedom = n - size if not is_front else min(n, front.BINS) - size
+        return *bootstrap.t_interval(value, error, freedom), Method.T
+    # On a bound a standard error means nothing: percentiles then.
+    on_bound = not raw.free[j] or raw.draws_at_bound[:, j].mean() > 0.02
+    if not (on_bound or is_front):
+        below, above = bootstrap.studentised(value, error, raw.draws[:, j], raw.errors[:, j])
+        if np.isfinite([below, above]).all():
+            return below, above, Method.BOOTSTRAP_T
+    return *bootstrap.expanded(raw.draws[:, j], n, n - size), Method.BOOTSTRAP_EXPANDED
