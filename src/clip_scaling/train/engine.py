@@ -5,10 +5,11 @@ going on one device. On the CPU it is meant to run with one thread (`OMP_NUM_THR
 the last digits of a sum.
 """
 
+import contextlib
 import enum
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,25 +150,47 @@ def train(
     `report` hears of progress every few steps; when `stop` answers True a checkpoint is written and the run ends
     STOPPED. Raises UserError for broken data.
     """
-    torch.set_num_threads(1)
-    session = Session(spec, workers=workers)
-    saved = time.monotonic()
-    report(session.progress())
-    try:
-        while not session.finished:
-            session.advance(_STRIDE)
-            report(session.progress())
-            stopping = stop()
-            if stopping or time.monotonic() - saved > checkpoint_seconds:
-                session.save()
-                saved = time.monotonic()
-            if stopping and not session.finished:
-                return _outcome(session, Status.STOPPED)
-    except NonFiniteLoss as error:
-        save_failed(session)
-        return _outcome(session, Status.FAILED, str(error))
+    with _one_thread():
+        session = Session(spec, workers=workers)
+        try:
+            stopped = _to_the_end(session, report, stop, checkpoint_seconds)
+        except NonFiniteLoss as error:
+            save_failed(session)
+            return _outcome(session, Status.FAILED, str(error))
+    if stopped:
+        return _outcome(session, Status.STOPPED)
     save_finished(session)
     return _outcome(session, Status.FINISHED)
+
+
+def _to_the_end(session: Session, report, stop, checkpoint_seconds: float) -> bool:
+    """Advance until the budget is spent; True where `stop` ended it earlier."""
+    saved = time.monotonic()
+    report(session.progress())
+    while not session.finished:
+        session.advance(_STRIDE)
+        report(session.progress())
+        stopping = stop()
+        if stopping or time.monotonic() - saved > checkpoint_seconds:
+            session.save()
+            saved = time.monotonic()
+        if stopping and not session.finished:
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread, and no denormal numbers: the moments of tokens long unseen fade into them, and they are slow."""
+    threads = torch.get_num_threads()
+    np.finfo(np.float32), np.finfo(np.float64)  # numpy looks at denormals once, and warns where there are none
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
 
 
 def _outcome(session: Session, status: Status, message: str = "") -> Outcome:

@@ -100,13 +100,14 @@ def load_model(run_dir: Path):
     from safetensors.torch import load_file
 
     run_dir = Path(run_dir)
+    for name in ("model.json", "model.safetensors", _TOKENIZER_FILE):
+        if not (run_dir / name).is_file():
+            raise UserError("is missing", where=run_dir / name, mend="run `clip-scaling train` again")
     try:
         config = read_json(run_dir / "model.json")
         tokenizer = load_tokenizer(run_dir / _TOKENIZER_FILE, config["text_cfg"]["context_length"])
         model = build_model(config)
         model.load_state_dict(load_file(run_dir / "model.safetensors"))
-    except FileNotFoundError as error:
-        raise UserError("is missing", where=error.filename or run_dir, mend="run `clip-scaling train` again") from None
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"holds no model ({error})", where=run_dir, mend="run `clip-scaling train` again") from None
     return model.eval(), tokenizer

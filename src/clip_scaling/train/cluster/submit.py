@@ -17,7 +17,7 @@ from .collect import Prepared, collect, is_finished, is_trained, prepare
 from .job import TrainJob
 from .plan import Plan
 
-_POLL_SECONDS = {"slurm": 15.0, "local": 1.0}
+_POLL_SECONDS = {"slurm": 10.0, "local": 1.0}
 _SIGNAL_DELAY_SECONDS = 120  # the announcement before a time limit: torchrun needs some seconds to stop
 
 
