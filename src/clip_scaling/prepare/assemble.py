@@ -1,6 +1,6 @@
 """From rendered icons to the pool and its evaluation sets."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,13 +19,19 @@ _SHIFTS = ("icons-designers", "icons-pixel", "icons-colour", "icons-sketch", "ic
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """An icon with its render, base name and place (`pool`, `tuning` or `held out`)."""
+class Placed:
+    """An icon with its base name and place (`pool`, `tuning` or `held out`)."""
 
     icon: Icon
-    render: Render
     base: str
     place: str
+
+
+@dataclass(frozen=True)
+class Rendered(Placed):
+    """The same with its render."""
+
+    render: Render
 
 
 @dataclass(frozen=True)
@@ -38,52 +44,69 @@ class EvaluationSet:
     tuning: bool = False
 
 
-def place_all(collection: Collection, renders: Sequence[Render]) -> list[Rendered]:
-    """Join icons with their renders and places; what could not be rendered is left to the caller's count."""
-    place, _ = assign(collection.sets)
-    return [
-        Rendered(icon, made, words(icon, collection.sets[icon.set]).base, place[icon.set])
-        for icon, made in zip(collection.icons, renders, strict=True)
-        if made.left_out is None
-    ]
+@dataclass(frozen=True)
+class Plan:
+    """What is worth rendering: all of the pool, and of the held-out families what an evaluation set can use."""
+
+    placed: list[Placed]
+    by_role: Mapping[str, frozenset[str]]  # evaluation set -> its icon sets
+    captions: Mapping[str, Mapping[str, str]]  # retrieval set -> key -> caption
 
 
-def evaluation_sets(
-    collection: Collection, rendered: Sequence[Rendered], emoji: Mapping[str, tuple[str, ...]], seed: int
-) -> list[EvaluationSet]:
+def plan(collection: Collection, emoji: Mapping[str, tuple[str, ...]], seed: int) -> Plan:
+    """Place every icon and choose what to render."""
+    place, members = assign(collection.sets)
+    placed = [Placed(icon, words(icon, collection.sets[icon.set]).base, place[icon.set]) for icon in collection.icons]
+    by_role = {role: frozenset(sets) for role, sets in members.items()}
+    held = [item for item in placed if item.place != POOL]
+    named = [item for item in held if item.icon.set in by_role["icons-emoji"] and item.base in emoji]
+    captions = {
+        "icons-retrieval": _distinct([item for item in held if item.icon.set in by_role["icons"]], lambda item: item.base, seed),
+        "emoji-retrieval": _distinct(named, lambda item: emoji[item.base][0], seed),
+    }
+    class_of, used = _class_of(), frozenset().union(*by_role.values())
+    asked = frozenset().union(*captions.values())
+    wanted = [item for item in placed
+              if item.place == POOL or item.icon.key in asked or (item.icon.set in used and item.base in class_of)]
+    return Plan(wanted, by_role, captions)
+
+
+def _class_of() -> dict[str, str]:
+    return {base: name for name, meant in classes().items() for base in meant}
+
+
+def with_renders(placed: Sequence[Placed], renders: Sequence[Render]) -> list[Rendered]:
+    """Join icons with their renders; what could not be rendered is left to the caller's count."""
+    return [Rendered(item.icon, item.base, item.place, made)
+            for item, made in zip(placed, renders, strict=True) if made.left_out is None]
+
+
+def evaluation_sets(collection: Collection, planned: Plan, rendered: Sequence[Rendered], seed: int) -> list[EvaluationSet]:
     """All sets made of held-out families. Images with a near-duplicate in the pool stand in their own split."""
-    _, members = assign(collection.sets)
     pool = [item for item in rendered if item.place == POOL]
-    class_of = {base: name for name, meant in classes().items() for base in meant}
-    by_role = {
-        role: [item for item in rendered if item.icon.set in named and item.place != POOL]
-        for role, named in ((role, frozenset(sets)) for role, sets in members.items())
-    }
-    candidates = {
-        "icons-retrieval": _distinct(by_role["icons"], lambda item: item.base, seed),
-        "emoji-retrieval": _distinct(
-            [item for item in by_role["icons-emoji"] if item.base in emoji], lambda item: emoji[item.base][0], seed),
-    }
+    held = [item for item in rendered if item.place != POOL]
+    class_of = _class_of()
+    by_role = {role: [item for item in held if item.icon.set in sets] for role, sets in planned.by_role.items()}
+    candidates = {name: [item for item in held if item.icon.key in captions] for name, captions in planned.captions.items()}
     labelled = {role: [item for item in items if item.base in class_of] for role, items in by_role.items()}
-    near = _near_duplicates([*labelled.values(), *(list(part.values()) for part in candidates.values())], pool)
+    near = _near_duplicates([*labelled.values(), *candidates.values()], pool)
     names = _class_names(labelled["icons"], near, pool, class_of, collection)
     few = _frequent(names, pool, class_of, collection)
     sets = [_classified("icons", labelled["icons"], names, class_of, near)]
     sets.append(_classified("icons-frequent", labelled["icons"], few, class_of, near))
     sets += [_classified(role, labelled[role], names, class_of, near) for role in _SHIFTS]
     sets.append(_classified("icons", labelled[TUNING], names, class_of, near, tuning=True))
-    sets += [_retrieved(name, part, near) for name, part in candidates.items()]
+    sets += [_retrieved(name, part, planned.captions[name], near) for name, part in candidates.items()]
     sets.append(_probe(labelled["icons"], few, class_of, seed))
     return [made for made in sets if made.splits.get("test")]
 
 
-def _distinct(items: Sequence[Rendered], caption, seed: int) -> dict[str, Rendered]:
-    """Caption -> one of its images, drawn by hash; half more than a retrieval set needs, for near-duplicates to go."""
-    ordered = sorted(items, key=lambda item: draw(item.icon.key, "retrieval", seed))
-    chosen: dict[str, Rendered] = {}
-    for item in ordered:
-        chosen.setdefault(caption(item), item)
-    return dict(list(chosen.items())[: _RETRIEVAL * 3 // 2])
+def _distinct(items: Sequence[Placed], caption, seed: int) -> dict[str, str]:
+    """Key -> caption of one image a caption, drawn by hash; half more than a retrieval set needs, as some will go."""
+    chosen: dict[str, str] = {}
+    for item in sorted(items, key=lambda item: draw(item.icon.key, "retrieval", seed)):
+        chosen.setdefault(caption(item), item.icon.key)
+    return {key: said for said, key in list(chosen.items())[: _RETRIEVAL * 3 // 2]}
 
 
 def _near_duplicates(groups: Sequence[Sequence[Rendered]], pool: Sequence[Rendered]) -> set[str]:
@@ -126,9 +149,8 @@ def _classified(name, items, names, class_of, near, tuning=False) -> EvaluationS
     return EvaluationSet(name, tuple(names), splits, tuning)
 
 
-def _retrieved(name: str, candidates: Mapping[str, Rendered], near: set[str]) -> EvaluationSet:
-    clean = [Labelled(item.icon.key, item.render.png, caption)
-             for caption, item in candidates.items() if item.icon.key not in near]
+def _retrieved(name: str, items: Sequence[Rendered], captions: Mapping[str, str], near: set[str]) -> EvaluationSet:
+    clean = [Labelled(item.icon.key, item.render.png, captions[item.icon.key]) for item in items if item.icon.key not in near]
     return EvaluationSet(name, (), {"test": clean[:_RETRIEVAL]})
 
 
@@ -147,6 +169,3 @@ def _probe(items: Sequence[Rendered], names, class_of, seed: int) -> EvaluationS
         "test": [label for item, label in test if item.icon.key not in near],
     })
 
-
-def counts(items: Sequence[Rendered]) -> dict[str, int]:
-    return dict(Counter(item.place for item in items))

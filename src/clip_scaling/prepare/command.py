@@ -20,22 +20,23 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Write data/<study>/pool/ whole, or leave what is there as it is. Raises UserError."""
     study = load_study(args.study or default_study())
-    if study.prepare.source == "shards":
-        from .shards import prepare_shards
-
-        return prepare_shards(study)
-    source, emoji = _sources(study)
+    users = study.prepare.source == "shards"
+    sources = None if users else _sources(study)
     target = paths.pool(study.study)
     building = target.with_name(".pool.part")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        _prepare(study, source, emoji, building, args.workers)
+        if users:
+            from .shards import prepare_shards
+
+            prepare_shards(study, building)
+        else:
+            _prepare(study, *sources, building, args.workers)
         shutil.rmtree(target, ignore_errors=True)
         building.rename(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return None
 
 
 def _sources(study: Study) -> tuple[Path, Path]:
@@ -57,11 +58,12 @@ def _prepare(study: Study, source: Path, emoji_source: Path, folder: Path, worke
     seed, size = study.prepare.seed, study.prepare.image_size
     print(f"reading icon sets from {source.name}", file=sys.stderr)
     collection, named = icons.collect(source), emoji.read(emoji_source)
-    renders = list(render.render_all(collection.icons, size, workers))
+    planned = assemble.plan(collection, named, seed)
+    renders = list(render.render_all([item.icon for item in planned.placed], size, workers))
     failed = Counter(made.left_out for made in renders if made.left_out)
-    rendered = assemble.place_all(collection, renders)
+    rendered = assemble.with_renders(planned.placed, renders)
     print("looking for near-duplicates of evaluation images in the pool", file=sys.stderr)
-    sets = assemble.evaluation_sets(collection, rendered, named, seed)
+    sets = assemble.evaluation_sets(collection, planned, rendered, seed)
     pool = [item for item in rendered if item.place == assemble.POOL]
     captions = [caption(item.icon, collection.sets[item.icon.set], named, seed) for item in pool]
     merges = _write(study, folder, collection, pool, captions, sets)
@@ -111,7 +113,7 @@ def _write_probes(study: Study, folder: Path) -> dict[str, str]:
     if "digits" in wanted:
         made["digits"] = (digits(study.prepare.image_size, study.prepare.seed), DIGITS, DIGIT_TEMPLATES)
     if "fashion-mnist" in wanted:
-        found = fashion_mnist(study.prepare.image_size)
+        found = fashion_mnist(study.prepare.image_size, study.prepare.seed)
         if isinstance(found, str):
             left_out["fashion-mnist"] = found
             print(f"fashion-mnist is left out: {found}", file=sys.stderr)

@@ -24,6 +24,9 @@ _LARGEST_SIDE = 4_096  # of a view box; drawings beyond are faults
 _ACTIVE = re.compile(
     r"<\s*(script|foreignObject|iframe|object|embed|image|style|text)\b|<!|<\?|\bon[a-z]+\s*=|javascript:"
     r"|(?:href|src)\s*=\s*[\"'](?!#)|url\(\s*[\"']?(?!#)", re.I)
+# Hundreds of megabytes are searched: the pattern is asked only where one of these stands.
+_SUSPECT = ("<script", "<foreign", "<iframe", "<object", "<embed", "<image", "<style", "<text", "<!", "<?", "script:",
+            " on", "\ton", "\non", "\"on", "'on", "href", "src", "url(", "< ")
 _ANIMATED = re.compile(r"<\s*(animate|set\b)", re.I)
 
 
@@ -158,11 +161,16 @@ def _icon_reason(icon: Icon, hidden: bool) -> LeftOut | None:
         return LeftOut.LOGOS
     if len(icon.body) > _LARGEST_BODY or not 0 < max(icon.view_box[2:]) <= _LARGEST_SIDE or min(icon.view_box[2:]) <= 0:
         return LeftOut.LARGE
-    if _ANIMATED.search(icon.body):
+    if ("<set" in icon.body or "<animate" in icon.body or "< " in icon.body) and _ANIMATED.search(icon.body):
         return LeftOut.ANIMATED
-    if _ACTIVE.search(icon.body):
+    if _is_active(icon.body):
         return LeftOut.ACTIVE
     return None if re.search("[a-z]", icon.name) else LeftOut.UNNAMED
+
+
+def _is_active(body: str) -> bool:
+    lower = body.lower()
+    return any(word in lower for word in _SUSPECT) and bool(_ACTIVE.search(lower))
 
 
 def _without_same_bodies(icons: list[Icon]) -> list[Icon]:

@@ -2,10 +2,14 @@
 
 import gzip
 import json
+import re
+import string
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.files import atomic_path
+
+_LAST = re.compile(r"[a-z](?![a-z])")
 
 
 def write_merges(captions: Iterable[str], merges: int, path: Path) -> int:
@@ -16,16 +20,15 @@ def write_merges(captions: Iterable[str], merges: int, path: Path) -> int:
     """
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-    # Captions are lower-case letters and digits: bytes and characters are the same here.
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[a-z]+|[0-9]"), behavior="removed", invert=True)
-    alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
-    start = 2 * len(alphabet)  # each letter, and each at the end of a word
+    # Ends of words as letters of their own: with `end_of_word_suffix` the trainer numbers them in the order of a hash
+    # table, and equal counts would be merged in another order each time.
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("[a-z]*[A-Z]|[0-9]"), behavior="removed", invert=True)
+    alphabet = [*string.ascii_lowercase, *string.ascii_uppercase, *string.digits]
     trainer = trainers.BpeTrainer(
-        vocab_size=start + merges, initial_alphabet=list(alphabet), end_of_word_suffix="</w>", show_progress=False, min_frequency=2,
-    )
-    tokenizer.train_from_iterator(captions, trainer)
-    learnt = _merges(tokenizer)[:merges]
+        vocab_size=len(alphabet) + merges, initial_alphabet=alphabet, show_progress=False, min_frequency=2)
+    tokenizer.train_from_iterator((_LAST.sub(lambda last: last[0].upper(), text) for text in captions), trainer)
+    learnt = [" ".join(map(_with_suffix, pair)) for pair in _merges(tokenizer)[:merges]]
     with atomic_path(path) as temporary, open(temporary, "wb") as raw:
         # Without a time the same merges are the same bytes.
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
@@ -33,6 +36,12 @@ def write_merges(captions: Iterable[str], merges: int, path: Path) -> int:
     return len(learnt)
 
 
-def _merges(tokenizer) -> list[str]:
+def _with_suffix(token: str) -> str:
+    """A token of ours in open_clip's spelling: `homE` is `home</w>`."""
+    ends = token[-1].isupper() or token[-1].isdigit()
+    return token.lower() + "</w>" if ends else token
+
+
+def _merges(tokenizer) -> list[tuple[str, str]]:
     found = json.loads(tokenizer.to_str())["model"]["merges"]
-    return [merge if isinstance(merge, str) else " ".join(merge) for merge in found]
+    return [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in found]
