@@ -141,4 +141,4 @@ def test_drawing():
 def test_readme_and_book_show_the_present_pipeline():
     known = read_stages(ROOT / "dvc.yaml")
     assert mermaid(known) in (ROOT / "README.md").read_text(encoding="utf-8"), "run clip-scaling dag --write"
-    assert (ROOT / "book/_static/dag.svg").read_text(encoding="utf-8") == svg(known), "run clip-scaling dag --write"
+    assert (ROOT / "book/chapters/_static/dag.svg").read_text(encoding="utf-8") == svg(known), "run clip-scaling dag --write"

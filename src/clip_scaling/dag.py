@@ -24,7 +24,7 @@ def run(args) -> int:
         return 0
     readme = paths.project_root() / "README.md"
     write_text(readme, with_diagram(readme.read_text(encoding="utf-8"), mermaid(stages)))
-    write_text(paths.book() / "_static" / "dag.svg", svg(stages))
+    write_text(paths.book() / "chapters" / "_static" / "dag.svg", svg(stages))
     return 0
 
 
