@@ -1,0 +1,80 @@
+"""kill -9 in every stage: the next `make repro` ends with the tables of an undisturbed one."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from workspace import STAGES, command, copy_project, environment, repro, tables
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, root):
+    folder = copy_project(root, tmp_path_factory.mktemp("undisturbed"))
+    done = repro(folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return tables(folder)
+
+
+def kill_in(folder, stage: str, sig: int, patience: float = 300.0) -> bool:
+    """Start a reproduction and end its whole process group a little after `stage` began; False where it never began."""
+    log = folder / "repro.log"
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command(), cwd=folder, env=environment(folder), stdout=output, stderr=output, start_new_session=True)
+    end, begun = time.monotonic() + patience, False
+    while process.poll() is None and time.monotonic() < end and not begun:
+        begun = f"Running stage '{stage}'".encode() in log.read_bytes()
+        time.sleep(0.05)
+    time.sleep(random.uniform(0.3, 3.0))
+    if process.poll() is None:
+        os.killpg(process.pid, sig)
+    process.wait(timeout=60)
+    return begun
+
+
+def test_kills_lose_nothing(tmp_path, root, undisturbed):
+    """One copy, killed once in each stage in turn; what was done before a kill is not done again."""
+    random.seed(0)
+    folder = copy_project(root, tmp_path)
+    survived = [stage for stage in STAGES if kill_in(folder, stage, signal.SIGKILL)]
+    done = repro(folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert tables(folder) == undisturbed
+    assert len(survived) >= len(STAGES) - 1, survived
+
+
+def test_interrupt_is_a_sentence_and_the_next_run_goes_on(tmp_path, root, undisturbed):
+    folder = copy_project(root, tmp_path)
+    assert kill_in(folder, "train", signal.SIGINT)
+    said = (folder / "repro.log").read_text(errors="replace")
+    assert "Traceback" not in said and "goes on from" in said
+    assert repro(folder).returncode == 0 and tables(folder) == undisturbed
+
+
+def test_two_at_once_in_one_working_copy(tmp_path, root, undisturbed):
+    """The second is refused at once; the first is not disturbed."""
+    folder, codes = copy_project(root, tmp_path), []
+    first = threading.Thread(target=lambda: codes.append(repro(folder).returncode))
+    first.start()
+    time.sleep(5)
+    second = repro(folder)
+    first.join()
+    assert second.returncode == 2 and "another reproduction runs" in second.stderr
+    assert codes == [0] and tables(folder) == undisturbed
+
+
+def test_read_only_results_are_a_sentence(tmp_path, root, undisturbed):
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    folder = copy_project(root, tmp_path)
+    (folder / "results").chmod(0o555)
+    done = repro(folder)
+    (folder / "results").chmod(0o755)
+    assert done.returncode == 2 and "Permission denied" in done.stderr and "Traceback" not in done.stderr
+    assert repro(folder).returncode == 0 and tables(folder) == undisturbed
