@@ -20,19 +20,17 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Write data/<study>/pool/ whole, or leave what is there as it is. Raises UserError."""
     study = load_study(args.study or default_study())
-    users = study.prepare.source == "shards"
-    sources = None if users else _sources(study)
     target = paths.pool(study.study)
     building = target.with_name(".pool.part")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        if users:
+        if study.prepare.source == "shards":
             from .shards import prepare_shards
 
             prepare_shards(study, building)
         else:
-            _prepare(study, *sources, building, args.workers)
+            _prepare(study, *_sources(study), building, args.workers)
         shutil.rmtree(target, ignore_errors=True)
         building.rename(target)
     finally:

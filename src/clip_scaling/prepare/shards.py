@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import sha256, write_json
+from ..core.files import atomic_path, sha256, write_json
 from ..core.study import Study
 
 _MOST_CAPTIONS = 1_000_000  # merges learnt on more hardly differ, and the trainer holds every word
+OPEN_CLIP_MERGES = 48_894  # asked for exactly: open_clip's own file, not merges learnt on the user's captions
 
 
 def prepare_shards(study: Study, folder: Path) -> None:
@@ -18,26 +19,51 @@ def prepare_shards(study: Study, folder: Path) -> None:
 
     Evaluation sets are hard links to the user's files where the file system allows it, else copies.
     """
-    from itertools import islice
+    tokenizer = folder / "tokenizer" / "bpe.txt.gz"
+    open_clips = study.prepare.vocabulary == OPEN_CLIP_MERGES
+    about = _open_clip_tokenizer(tokenizer) if open_clips else _learn(study, tokenizer)
+    named = _link_sets(study, folder / "evaluation")
+    write_json(folder / "manifest.json", {
+        "study": study.study, "evaluation": named, "files": {"tokenizer/bpe.txt.gz": sha256(tokenizer)}, **about,
+    })
+    print(f"{about['merges']} merges; {len(named)} evaluation sets", file=sys.stderr)
 
+
+def _open_clip_tokenizer(path: Path) -> dict:
+    """The merges of open_clip's own tokenizer, with which the paper's models were trained."""
+    from importlib.util import find_spec
+
+    spec = find_spec("open_clip")  # found, not imported: that would take seconds
+    source = Path(spec.origin).parent / "bpe_simple_vocab_16e6.txt.gz" if spec else None
+    if source is None or not source.is_file():
+        raise UserError("open_clip's merges are not installed", where="prepare.vocabulary",
+                        mend="pip install open_clip_torch")
+    with atomic_path(path) as temporary:
+        shutil.copyfile(source, temporary)
+    return {"merges": OPEN_CLIP_MERGES, "source": {"tokenizer": "open_clip"}}
+
+
+def _learn(study: Study, path: Path) -> dict:
+    """Learn merges on captions: of shards through the reader, of pools at scale from their metadata."""
+    from itertools import chain, islice
+
+    from ..subset import at_scale_command
     from ..subset.reader import ShardReader
     from ..subset.users import shards_of
     from .vocabulary import write_merges
 
-    shards = list(dict.fromkeys(path for entry in study.subset.subsets for path in shards_of(entry)))
+    entries = study.subset.subsets
+    pools = [entry for entry in entries if at_scale_command.is_at_scale(entry)]
+    shards = list(dict.fromkeys(path for entry in entries if entry not in pools for path in shards_of(entry)))
     reader = ShardReader(shards, images=False)
-    captions = (pair.caption.lower() for pair in islice(reader, _MOST_CAPTIONS))
-    merges = write_merges(captions, study.prepare.vocabulary, folder / "tokenizer" / "bpe.txt.gz")
-    if not reader.counts.pairs:
-        raise UserError(f"hold no caption ({len(shards)} shards)", where=study.subset.subsets[0].shards,
+    captions = chain((pair.caption for pair in reader), at_scale_command.captions(pools, _MOST_CAPTIONS))
+    lower = (caption.lower() for caption in islice(captions, _MOST_CAPTIONS))
+    merges = write_merges(lower, study.prepare.vocabulary, path)
+    if shards and not reader.counts.pairs:
+        raise UserError(f"hold no caption ({len(shards)} shards)", where=entries[0].shards,
                         mend="members are key.jpg and key.txt, those of a key side by side")
-    named = _link_sets(study, folder / "evaluation")
-    write_json(folder / "manifest.json", {
-        "study": study.study, "source": {"shards": len(shards)}, "merges": merges, "evaluation": named,
-        "captions_read": reader.counts.as_json(),
-        "files": {"tokenizer/bpe.txt.gz": sha256(folder / "tokenizer" / "bpe.txt.gz")},
-    })
-    print(f"{merges} merges learnt on {reader.counts.pairs} captions; {len(named)} evaluation sets", file=sys.stderr)
+    source = {"shards": len(shards), "pools": [entry.shards for entry in pools]}
+    return {"merges": merges, "source": source, "captions_read": reader.counts.as_json()}
 
 
 def _link_sets(study: Study, target: Path) -> list[str]:
