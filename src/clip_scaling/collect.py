@@ -8,9 +8,11 @@ import pandas as pd
 
 from .core import paths
 from .core.errors import UserError
-from .core.files import atomic_path
+from .core.files import atomic_path, read_json, write_json
 from .core.schema import RUNS, SCORES, TIMINGS, Table, read_table, write_table
 from .core.study import Study, load_study
+
+PATCHING = ("study", "run", "alpha", "role", "dataset", "value", "chosen")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +37,23 @@ def collect(study: Study) -> None:
     # Frames of mixed emptiness would lose their whole-number types in a plain concatenation.
     write_table(pd.concat([frame.astype(object) for frame in scores]), target / "scores.csv", SCORES)
     _patching(study, target / "patching.csv")
+    _data_card(study, target / "data_card.json")
 
 
 def _patching(study: Study, target: Path) -> None:
-    """Gather the mixes of the patched runs; a study without any has no such table."""
+    """Gather the mixes of the patched runs; a study without any has a table without rows."""
     where = paths.evaluations(study.study) / "patching"
     found = [where / f"{run.run_id}.csv" for run in study.train.runs]
-    frames = [pd.read_csv(path) for path in found if path.is_file()]
-    if not frames:
-        return target.unlink(missing_ok=True)
+    frames = [pd.read_csv(path) for path in found if path.is_file()] or [pd.DataFrame(columns=PATCHING)]
     with atomic_path(target) as temporary:
         pd.concat(frames).to_csv(temporary, index=False, lineterminator="\n", float_format="%.10g")
+
+
+def _data_card(study: Study, target: Path) -> None:
+    """What the data are, as `prepare` counted them; hashes of its files stay in its manifest."""
+    manifest = paths.pool(study.study) / "manifest.json"
+    card = read_json(manifest) if manifest.is_file() else {"study": study.study}
+    write_json(target, {key: value for key, value in card.items() if key != "files"})
 
 
 def _record(study: Study, name: str, file: str, table: Table) -> dict:
