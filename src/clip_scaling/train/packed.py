@@ -1,16 +1,15 @@
 """Shards decoded once: a memory-mapped array of images and one of tokens a shard, shared by every run and process."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import atomic_path, write_json
+from ..core.files import atomic_path, read_json, write_json
+from ..subset.reader import ShardReader
 from .models import load_tokenizer
 from .spec import RunSpec, Shard
 
@@ -34,50 +33,50 @@ class Packed:
 def packed(spec: RunSpec) -> Packed:
     """Open a run's data, decoding and tokenising what no run before needed. Raises UserError for a broken shard."""
     size, context = spec.config["vision_cfg"]["image_size"], spec.config["text_cfg"]["context_length"]
-    tokenizer = None
-    images, tokens = [], []
+    for patient in (False, True):  # first what no other process is at, then wait for the rest
+        for shard in spec.shards:
+            _pack_shard(shard, size, patient)
+    images = tuple(np.load(_images_path(shard, size), mmap_mode="r") for shard in spec.shards)
+    tokenizer, tokens = None, []
     for shard in spec.shards:
-        image_path = _pack_shard(shard, size)
-        token_path = image_path.with_suffix(f".{spec.tokenizer_sha256[:16]}-{context}.npy")
-        if not token_path.is_file():
+        captions = _captions_path(shard)
+        path = captions.with_name(f"{shard.sha256}-{spec.tokenizer_sha256[:16]}-{context}.npy")
+        if not path.is_file():
             tokenizer = tokenizer or load_tokenizer(Path(spec.tokenizer), context)
-            _pack_tokens(image_path.with_suffix(".captions.json"), token_path, tokenizer)
-        images.append(np.load(image_path, mmap_mode="r"))
-        tokens.append(np.load(token_path, mmap_mode="r"))
-        if len(images[-1]) != shard.samples or len(tokens[-1]) != shard.samples:
-            raise UserError(
-                f"holds {len(images[-1])} readable pairs, its manifest says {shard.samples}",
-                where=shard.path, mend="run `clip-scaling subset` again",
-            )
-    return Packed(tuple(images), tuple(tokens))
+            _pack_tokens(captions, path, tokenizer)
+        tokens.append(np.load(path, mmap_mode="r"))
+    return Packed(images, tuple(tokens))
 
 
-def _pack_shard(shard: Shard, size: int) -> Path:
-    """The packed images of a shard; decoded by one process, awaited by the others."""
-    path = paths.cache() / "packed" / f"{shard.sha256}-{size}.npy"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+def _images_path(shard: Shard, size: int) -> Path:
+    return paths.cache() / "packed" / f"{shard.sha256}-{size}.npy"
+
+
+def _captions_path(shard: Shard) -> Path:
+    return paths.cache() / "packed" / f"{shard.sha256}.captions.json"
+
+
+def _pack_shard(shard: Shard, size: int, patient: bool) -> None:
+    """Decode a shard unless that is done; where another process is at it, wait if `patient`, else leave it."""
+    path = _images_path(shard, size)
+    if path.is_file():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=-1 if patient else 0):
             if not path.is_file():
-                images, captions = [], []
-                for image, caption in _decode(shard, size):
-                    images.append(image)
-                    captions.append(caption)
-                write_json(path.with_suffix(".captions.json"), captions)
-                _save(path, np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8))
-    return path
+                images, captions = _decoded(shard, size)
+                write_json(_captions_path(shard), captions)
+                _save(path, images)
+    except Timeout:
+        pass
 
 
 def _pack_tokens(captions_path: Path, token_path: Path, tokenizer) -> None:
     with FileLock(token_path.with_suffix(".lock")):
-        if token_path.is_file():
-            return
-        captions = json.loads(captions_path.read_text(encoding="utf-8"))
-        if captions:
-            tokens = tokenizer(captions).numpy().astype(np.int32)
-        else:
-            tokens = np.zeros((0, tokenizer.context_length), np.int32)
-        _save(token_path, tokens)
+        if not token_path.is_file():
+            tokens = [tokenizer(caption)[0].numpy() for caption in read_json(captions_path)]
+            _save(token_path, np.stack(tokens).astype(np.int32))
 
 
 def _save(path: Path, array: np.ndarray) -> None:
@@ -85,12 +84,21 @@ def _save(path: Path, array: np.ndarray) -> None:
         np.save(file, array, allow_pickle=False)
 
 
-def _decode(shard: Shard, size: int) -> Iterator[tuple[np.ndarray, str]]:
-    """Images of `size` x `size` and their captions, in the shard's order."""
-    for image, caption in _pairs(shard):
-        if image.shape[:2] != (size, size):
-            image = _resized(image, size)
-        yield image, caption
+def _decoded(shard: Shard, size: int) -> tuple[np.ndarray, list[str]]:
+    """Images uint8 [n, size, size, 3] and captions of a shard, in its order. Raises UserError where pairs are missing."""
+    images, captions = np.empty((shard.samples, size, size, 3), np.uint8), []
+    reader = ShardReader([shard.path])
+    for pair in reader:
+        if len(captions) < shard.samples:
+            images[len(captions)] = pair.image if pair.image.shape[:2] == (size, size) else _resized(pair.image, size)
+        captions.append(pair.caption)
+    if len(captions) != shard.samples:
+        refused = ", ".join(f"{count} x {reason}" for reason, count in reader.counts.refused.items())
+        raise UserError(
+            f"holds {len(captions)} pairs{f' ({refused})' if refused else ''}, its manifest says {shard.samples}",
+            where=shard.path, mend="run `clip-scaling subset` again",
+        )
+    return images, captions
 
 
 def _resized(image: np.ndarray, size: int) -> np.ndarray:
@@ -103,19 +111,3 @@ def _resized(image: np.ndarray, size: int) -> np.ndarray:
     resized = Image.fromarray(image).resize((wide, high), Image.Resampling.BICUBIC)
     left, top = (wide - size) // 2, (high - size) // 2
     return np.asarray(resized.crop((left, top, left + size, top + size)))
-
-
-def _pairs(shard: Shard) -> Iterator[tuple[np.ndarray, str]]:
-    import io
-    import tarfile
-
-    from PIL import Image
-
-    image, key = None, None
-    with tarfile.open(shard.path) as tar:
-        for member in tar:
-            stem, _, kind = member.name.partition(".")
-            if kind in ("png", "jpg", "webp"):
-                key, image = stem, np.asarray(Image.open(io.BytesIO(tar.extractfile(member).read())).convert("RGB"))
-            elif kind == "txt" and stem == key:
-                yield image, tar.extractfile(member).read().decode("utf-8")

@@ -1,0 +1,128 @@
+"""`clip-scaling tune`: learning rates of the image-text towers and of the token embedding, on families never reported.
+
+Short runs on the study's largest subset, judged by zero-shot classification of data/<study>/pool/tuning/<dataset>.
+The outcome is a table to commit and the lines to put into the study file; `dvc repro` never tunes.
+"""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+
+from ..core import params, paths
+from ..core.errors import UserError
+from ..core.files import atomic_path
+from ..core.study import Run, Study, load_study
+
+COLUMNS = ("architecture", "subset", "samples_seen", "seed", "learning_rate", "token_embedding_lr_scale", "dataset",
+           "acc1", "acc5", "mean_reciprocal_rank", "n_items", "n_classes", "status")
+KEY = COLUMNS[:7]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A row of tuning.csv: settings, and how the run did on the tuning set (0 where it failed)."""
+
+    architecture: str
+    subset: str
+    samples_seen: int
+    seed: int
+    learning_rate: float
+    token_embedding_lr_scale: float
+    dataset: str
+    acc1: float
+    acc5: float
+    mean_reciprocal_rank: float
+    n_items: int
+    n_classes: int
+    status: str
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--study", help="name or file of a study (default: the one in params.yaml)")
+    parser.add_argument("--architecture", action="append", help="only this one (may be repeated)")
+    parser.add_argument("--learning-rates", type=_numbers, default=(0.002, 0.004), metavar="A,B")
+    parser.add_argument("--embedding-scales", type=_numbers, default=(5.0, 10.0), metavar="A,B")
+    parser.add_argument("--samples", type=int, default=204_800, help="samples seen by a trial (default: %(default)s)")
+    parser.add_argument("--dataset", default="icons", help="tuning set (default: %(default)s)")
+    parser.add_argument("--workers", type=int, help="trials at a time, one thread each (default: cores)")
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+def run(args) -> None:
+    study = load_study(args.study or params.default_study())
+    names = args.architecture or [entry.name for entry in study.train.architectures]
+    for name in names:
+        if name not in {entry.name for entry in study.train.architectures}:
+            known = ", ".join(entry.name for entry in study.train.architectures)
+            raise UserError(f"unknown architecture {name!r} in study {study.study}", mend=f"known: {known}")
+    if study.train.engine != "embedded":
+        raise UserError(f"study {study.study} has learning rates as published", mend="tune a study of our own")
+    table = merged(study.study, trials(study, names, args))
+    print("\n".join(yaml_lines(table)))
+
+
+def trials(study: Study, names: list[str], args) -> list[Trial]:
+    """Train what the grid of settings asks for, and score it."""
+    from .finished import is_finished
+    from .schedule import train_all
+    from .scoring import tuning_set
+
+    subset = max(study.subset.subsets, key=lambda entry: entry.samples).name
+    folder = paths.pool(study.study) / "tuning" / args.dataset
+    scored = tuning_set(folder, study.prepare.image_size)
+    specs = [
+        _spec(study, name, subset, args.samples, rate, scale)
+        for name in names for rate in args.learning_rates for scale in args.embedding_scales
+    ]
+    missing = [spec for spec in specs if not is_finished(spec)]
+    if missing:
+        train_all(missing, workers=args.workers or os.cpu_count() or 1)
+    return [_trial(spec, args.dataset, scored) for spec in specs]
+
+
+def _spec(study: Study, name: str, subset: str, samples: int, rate: float, scale: float):
+    from .spec import run_spec
+
+    spec = run_spec(study, Run(architecture=name, subset=subset, samples_seen=samples, learning_rate=rate))
+    label = f"{name}_lr{rate:g}_x{scale:g}"
+    return dataclasses.replace(spec, token_embedding_lr_scale=scale, run=label)
+
+
+def _trial(spec, dataset: str, scored) -> Trial:
+    from ..core.files import read_json
+    from .finished import folder
+    from .scoring import score
+
+    status = read_json(folder(spec) / "record.json")["status"]
+    result = score(folder(spec), scored) if status == "finished" else (0.0, 0.0, 0.0)
+    return Trial(
+        spec.architecture, spec.subset, spec.samples_seen, spec.seed, spec.learning_rate, spec.token_embedding_lr_scale,
+        dataset, *result, len(scored.labels), len(scored.classnames), status,
+    )
+
+
+def merged(study: str, found: list[Trial]):
+    """Write trials into results/<study>/tuning.csv, over rows of the same settings; return the whole table."""
+    import pandas as pd
+
+    path = paths.results(study) / "tuning.csv"
+    table = pd.DataFrame([dataclasses.asdict(trial) for trial in found], columns=list(COLUMNS))
+    if path.is_file():
+        table = pd.concat([pd.read_csv(path), table], ignore_index=True)
+    table = table.drop_duplicates(list(KEY), keep="last").sort_values(list(KEY), kind="stable")
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    return table
+
+
+def yaml_lines(table) -> list[str]:
+    """The best settings of each architecture (by mean reciprocal rank, the least noisy), as a study file has them."""
+    best = table.loc[table.groupby("architecture", sort=False)["mean_reciprocal_rank"].idxmax()]
+    return [
+        f"    - {{name: {row.architecture}, learning_rate: {row.learning_rate:g}, "
+        f"token_embedding_lr_scale: {row.token_embedding_lr_scale:g}}}"
+        for row in best.itertuples()
+    ]
