@@ -1,0 +1,271 @@
+"""The reader of shards against what strangers may put into them."""
+
+import io
+import json
+import struct
+import tarfile
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from clip_scaling.core.errors import UserError
+from clip_scaling.subset.reader import Conversion, Refusal, ShardReader
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def picture(seed: int = 0, size: int = 16) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8))
+
+
+GOOD = encoded(picture())
+
+
+def shard(path, parts, **options):
+    """A tar of (name or TarInfo, content)."""
+    with tarfile.open(path, "w", **options) as tar:
+        for name, content in parts:
+            member = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            if not isinstance(name, tarfile.TarInfo) or member.isreg():
+                member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def pair(key: str, image: bytes = GOOD, caption: bytes = b"a star") -> list:
+    return [(f"{key}.png", image), (f"{key}.txt", caption)]
+
+
+def read(*paths, **options):
+    reader = ShardReader(paths, **options)
+    return list(reader), reader.counts
+
+
+def refused_between_good(tmp_path, parts, **options) -> dict[Refusal, int]:
+    """What is refused of `parts`; the pairs before and after them must come through."""
+    path = shard(tmp_path / "0.tar", [*pair("first"), *parts, *pair("last")], **options)
+    pairs, counts = read(path)
+    assert [found.key for found in pairs] == ["first", "last"]
+    return dict(counts.refused)
+
+
+def test_pairs_come_in_order_with_pixels_and_captions(tmp_path):
+    images = [picture(seed) for seed in range(3)]
+    path = shard(tmp_path / "0.tar", [part for number, image in enumerate(images)
+                                      for part in pair(f"k{number}", encoded(image), f"number {number}".encode())])
+    pairs, counts = read(path)
+    assert [(found.key, found.caption) for found in pairs] == [(f"k{n}", f"number {n}") for n in range(3)]
+    for found, image in zip(pairs, images, strict=True):
+        assert found.image.dtype == np.uint8
+        np.testing.assert_array_equal(found.image, np.asarray(image))
+    assert (counts.groups, counts.pairs, counts.refused) == (3, 3, {})
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd.png", "../up.png", "a/../../up.png", "C:\\x.png", "line\nbreak.png",
+                                  "tab\t.png", "bell\x07.png"])
+def test_unsafe_names_are_refused(tmp_path, name):
+    assert refused_between_good(tmp_path, [(name, GOOD)]) == {Refusal.MEMBER_UNSAFE_NAME: 1}
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_are_refused(tmp_path, kind):
+    member = tarfile.TarInfo("trap.png")
+    member.type, member.linkname = kind, "/etc/passwd"
+    assert refused_between_good(tmp_path, [(member, b"")]) == {Refusal.MEMBER_NOT_A_FILE: 1}
+
+
+@pytest.mark.parametrize("name", ["a.pyd", "a.pickle", "a.pkl", "a.npy", "a.exe", "a", ".png", "a.png.exe"])
+def test_foreign_members_are_refused_and_not_opened(tmp_path, name):
+    trap = b"cos\nsystem\n(S'touch " + str(tmp_path / "executed").encode() + b"'\ntR."
+    assert refused_between_good(tmp_path, [(name, trap)]) == {Refusal.MEMBER_FOREIGN: 1}
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_name_that_is_no_utf8_is_refused(tmp_path):
+    parts = [("caf\udce9.png", GOOD)]
+    assert refused_between_good(tmp_path, parts, format=tarfile.GNU_FORMAT) == {Refusal.MEMBER_NAME_ENCODING: 1}
+
+
+def test_duplicate_keys_are_refused(tmp_path):
+    path = shard(tmp_path / "0.tar", [*pair("a"), *pair("b"), *pair("a"), ("c.png", GOOD), ("c.jpg", GOOD), ("c.txt", b"c")])
+    pairs, counts = read(path)
+    assert [found.key for found in pairs] == ["a", "b"]
+    assert counts.refused == {Refusal.DUPLICATE_KEY: 2}
+
+
+@pytest.mark.parametrize(("parts", "reason"), [
+    ([("x.png", GOOD)], Refusal.NO_CAPTION),
+    ([("x.txt", b"words")], Refusal.NO_IMAGE),
+    (pair("x", caption=b" \n "), Refusal.NO_CAPTION),
+    (pair("x", caption=b"\xff\xfe"), Refusal.CAPTION_ENCODING),
+    (pair("x", caption=b"w" * (1 << 20)), Refusal.CAPTION_LONG),
+    (pair("x", image=b""), Refusal.IMAGE_EMPTY),
+    (pair("x", image=encoded(picture(size=1))), Refusal.IMAGE_TINY),
+    (pair("x", image=b"GIF89a" + bytes(40)), Refusal.IMAGE_BROKEN),
+    (pair("x", image=b"<svg><image href='file:///etc/passwd'/></svg>"), Refusal.IMAGE_BROKEN),
+    (pair("x", image=GOOD[:-40]), Refusal.IMAGE_BROKEN),
+    (pair("x", image=GOOD[:60] + bytes(20) + GOOD[80:]), Refusal.IMAGE_BROKEN),
+    ([("x.png", GOOD), ("x.json", b"[" * 100_000)], Refusal.METADATA_BROKEN),
+    ([("x.png", GOOD), ("x.json", b"[1]")], Refusal.METADATA_BROKEN),
+    ([("x.png", GOOD), ("x.json", b'{"caption": 7}')], Refusal.NO_CAPTION),
+    ([("x.png", GOOD), ("x.json", b'{"caption": "\\ud800"}')], Refusal.CAPTION_ENCODING),
+    ([("x.png", GOOD), ("x.json", b'{"n": ' + b"9" * 10_000 + b"}")], Refusal.METADATA_BROKEN),
+])
+def test_what_is_no_pair_is_refused_with_its_reason(tmp_path, parts, reason):
+    assert refused_between_good(tmp_path, parts) == {reason: 1}
+
+
+def bomb(side: int) -> bytes:
+    """A valid PNG of side x side grey pixels, compressed to little."""
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    compress = zlib.compressobj(9)
+    rows = b"".join(compress.compress(bytes(side + 1)) for _ in range(64)) + compress.flush()  # the rest would follow
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [50_000, 10_000, 8_001])
+def test_bombs_are_refused_before_a_pixel_is_decoded(tmp_path, side):
+    assert refused_between_good(tmp_path, pair("x", image=bomb(side))) == {Refusal.IMAGE_LARGE: 1}
+
+
+@pytest.mark.parametrize(("image", "conversion"), [
+    (encoded(picture().convert("P")), Conversion.MODE),
+    (encoded(picture().convert("L")), Conversion.MODE),
+    (encoded(picture().convert("RGBA")), Conversion.MODE),
+    (encoded(picture().convert("1")), Conversion.MODE),
+    (encoded(picture().convert("CMYK"), "JPEG", quality=95), Conversion.MODE),
+    (encoded(Image.fromarray(np.full((16, 16), 40_000, np.uint16))), Conversion.DEPTH),
+    (encoded(picture(), save_all=True, append_images=[picture(1)]), Conversion.FIRST_FRAME),
+    (encoded(picture(), "WEBP", lossless=True, save_all=True, append_images=[picture(1)]), Conversion.FIRST_FRAME),
+])
+def test_other_kinds_of_image_become_rgb_and_are_counted(tmp_path, image, conversion):
+    pairs, counts = read(shard(tmp_path / "0.tar", pair("x", image)))
+    assert pairs[0].image.shape == (16, 16, 3)
+    assert counts.converted[conversion] == 1
+    assert not counts.refused
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    grey = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    pairs, _ = read(shard(tmp_path / "0.tar", pair("x", encoded(Image.fromarray(grey)))))
+    np.testing.assert_array_equal(pairs[0].image[:, :, 0], grey >> 8)
+
+
+def test_an_animation_gives_its_first_frame(tmp_path):
+    image = encoded(picture(), save_all=True, append_images=[picture(1)])
+    pairs, _ = read(shard(tmp_path / "0.tar", pair("x", image)))
+    np.testing.assert_array_equal(pairs[0].image, np.asarray(picture()))
+
+
+def test_corrupt_exif_does_no_harm(tmp_path):
+    jpeg = encoded(picture(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff" + b"\xff" * 60)
+    pairs, counts = read(shard(tmp_path / "0.tar", [("x.jpg", jpeg), ("x.txt", b"x")]))
+    assert len(pairs) == 1
+    assert not counts.refused
+
+
+def test_control_characters_become_blanks_and_html_stays_text(tmp_path):
+    pairs, counts = read(shard(tmp_path / "0.tar", pair("x", caption="a\x00b\x1b[2J\n<script>alert(1)</script>".encode())))
+    assert pairs[0].caption == "a b [2J <script>alert(1)</script>"
+    assert counts.converted == {Conversion.CONTROL_CHARACTERS: 1}
+
+
+def test_the_metadata_caption_stands_in(tmp_path):
+    pairs, _ = read(shard(tmp_path / "0.tar", [("x.jpg", encoded(picture(), "JPEG")), ("x.json", b'{"caption": "a fox"}')]))
+    assert pairs[0].caption == "a fox"
+
+
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("key", ["short", "k" * 90, "d" * 60 + "/" + "k" * 60, "unicode-é-星"])
+def test_every_form_of_tar_is_read_as_tarfile_reads_it(tmp_path, format, key):
+    path = shard(tmp_path / "0.tar", pair(key), format=format)
+    with tarfile.open(path) as tar:
+        assert tar.getnames() == [f"{key}.png", f"{key}.txt"]
+    assert [found.key for found in read(path)[0]] == [key]
+
+
+def test_webdatasets_own_writer_is_read(tmp_path):
+    import webdataset
+
+    with webdataset.TarWriter(str(tmp_path / "0.tar")) as writer:
+        writer.write({"__key__": "abc", "png": GOOD, "txt": "a star", "json": {"caption": "other"}})
+    pairs, counts = read(tmp_path / "0.tar")
+    assert [(found.key, found.caption) for found in pairs] == [("abc", "a star")]
+    assert not counts.refused
+
+
+@pytest.mark.parametrize("keep", [0, 100, 511, 512, 700, 2_000])
+def test_a_truncated_shard_is_counted(tmp_path, keep):
+    path = shard(tmp_path / "0.tar", [part for number in range(4) for part in pair(f"k{number}")])
+    path.write_bytes(path.read_bytes()[:keep])
+    pairs, counts = read(path)
+    assert counts.refused[Refusal.SHARD_TRUNCATED] == 1
+    assert len(pairs) < 4
+
+
+def test_a_broken_header_and_data_after_the_end_are_counted(tmp_path):
+    one = shard(tmp_path / "0.tar", [*pair("a"), *pair("b")])
+    two = shard(tmp_path / "1.tar", pair("c"))
+    (tmp_path / "2.tar").write_bytes(one.read_bytes() + two.read_bytes())
+    content = bytearray(one.read_bytes())
+    content[bytes(content).index(b"b.png") + 130] ^= 1  # the checksum no longer fits
+    (tmp_path / "3.tar").write_bytes(bytes(content))
+    assert read(tmp_path / "2.tar")[1].refused == {Refusal.SHARD_TRAILING: 1}
+    pairs, counts = read(tmp_path / "3.tar")
+    assert [found.key for found in pairs] == ["a"]
+    assert counts.refused == {Refusal.SHARD_BROKEN: 1}
+
+
+def test_a_header_that_promises_more_than_the_file_allocates_nothing(tmp_path):
+    member = tarfile.TarInfo("x.png")
+    member.size = 1 << 62
+    (tmp_path / "0.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + GOOD)
+    pairs, counts = read(tmp_path / "0.tar")
+    assert not pairs
+    assert counts.refused == {Refusal.SHARD_TRUNCATED: 1}
+
+
+def test_a_shard_that_is_not_there_is_a_users_error(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read(tmp_path / "none.tar")
+    with pytest.raises(UserError, match="cannot be read"):
+        read(tmp_path)
+
+
+def test_captions_alone_do_not_open_images(tmp_path):
+    pairs, counts = read(shard(tmp_path / "0.tar", pair("x", image=b"no image")), images=False)
+    assert [(found.caption, found.image) for found in pairs] == [("a star", None)]
+    assert not counts.refused
+
+
+def test_counts_can_be_written_as_json(tmp_path):
+    _, counts = read(shard(tmp_path / "0.tar", [*pair("a"), *pair("b", image=b""), ("c.pkl", b"")]))
+    said = json.loads(json.dumps(counts.as_json()))
+    assert said["pairs"] == 1
+    assert said["refused"] == {"image of 0 bytes": 1, "neither image, caption nor metadata": 1}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=st.lists(st.tuples(st.integers(0, 6_000), st.integers(0, 255)), min_size=1, max_size=8),
+       cut=st.one_of(st.none(), st.integers(0, 10_240)))
+def test_no_damage_makes_the_reader_raise_or_lose_count(tmp_path, edits, cut):
+    path = shard(tmp_path / "0.tar", [part for number in range(3) for part in pair(f"k{number}")])
+    content = bytearray(path.read_bytes())
+    for position, value in edits:
+        content[position % len(content)] = value
+    path.write_bytes(bytes(content[:cut]))
+    pairs, counts = read(path)
+    assert counts.pairs == len(pairs)
+    assert counts.groups == counts.pairs + sum(count for reason, count in counts.refused.items() if reason.of_pair)
+    assert all(found.image.ndim == 3 and found.caption for found in pairs)
