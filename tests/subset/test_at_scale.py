@@ -141,3 +141,52 @@ def test_metadata_on_remote_storage_is_read_through_fsspec(pool):
                        quiet=True)
     expected = {(f"memory://laion/{shard.rpartition('/')[2]}", key) for shard, key in _expected(pool[1], 700, 0)}
     assert {(shard.replace("memory:///", "memory://"), key) for shard, key in _keys(selection)} == expected
+
+
+def _tars(pool):
+    """Tars beside the metadata, with the successes, each a caption and a picture of a few bytes."""
+    import io
+    import tarfile
+
+    for shard in {row["shard"] for row in pool[1]}:
+        with tarfile.open(shard, "w") as tar:
+            for row in pool[1]:
+                if row["shard"] == shard and row["status"] == "success":
+                    for kind in ("jpg", "txt"):
+                        info, body = tarfile.TarInfo(f"{row['key']}.{kind}"), f"{kind} of {row['key']}".encode()
+                        info.size = len(body)
+                        tar.addfile(info, io.BytesIO(body))
+
+
+def test_the_command_draws_and_copies_only_when_asked(pool, clip_scaling):
+    import tarfile
+
+    _tars(pool)
+    words = ["subset", "--at-scale", f"{pool[0]}/*.parquet", "--samples", 300, "--name", "s", "--json"]
+    said = json.loads(clip_scaling(*words, "--output", pool[0] / "out").out)
+    assert (said["samples"], said["rows"]) == (300, 2400) and not list((pool[0] / "out").rglob("*.tar"))
+    assert clip_scaling(*words, "--output", pool[0] / "out", "--copy", pool[0] / "copy").code == 0
+    names = [name for tar in (pool[0] / "copy").glob("*.tar") for name in tarfile.open(tar).getnames()]
+    drawn = {key for _, key in _expected(pool[1], 300, 0)}
+    assert sorted(names) == sorted(f"{key}.{kind}" for key in drawn for kind in ("jpg", "txt"))
+    manifest = json.load(open(pool[0] / "copy" / "s.json"))
+    assert manifest["samples"] == 300 == sum(entry["samples"] for entry in manifest["shards"])
+
+
+def test_a_tar_that_is_not_that_of_its_metadata_is_not_copied(pool, clip_scaling):
+    _tars(([], [row | {"key": "x" + row["key"]} for row in pool[1]]))
+    ended = clip_scaling("subset", "--at-scale", f"{pool[0]}/*.parquet", "--samples", 300, "--output", pool[0] / "out",
+                         "--copy", pool[0] / "copy")
+    assert ended.code == 2 and "drawn pairs, such as" in ended.err
+
+
+def test_the_benchmark_removes_what_it_made():
+    import tempfile
+    from pathlib import Path
+
+    from clip_scaling.subset.bench import bench_subset
+
+    before = set(Path(tempfile.gettempdir()).glob("clip-metadata-*"))
+    measured = bench_subset(20_000)
+    assert [one.samples for one in measured] == [4000, 1000] and all(one.peak_gib < 4 for one in measured)
+    assert set(Path(tempfile.gettempdir()).glob("clip-metadata-*")) <= before

@@ -70,8 +70,8 @@ def test_every_argument_is_one_that_open_clip_takes(laion):
 
 def test_steps_are_counted_as_the_trainer_counts_them(laion):
     plan = plans(_with(laion, train__cluster__workers=3, train__runs=[
-        {"architecture": "ViT-B-32", "subset": "LAION-80M", "samples_seen": 2000, "samples_per_epoch": 1000, "epochs": 2,
-         "batch_size": 64, "gpus": 2}]))[0]
+        {"architecture": "ViT-B-32", "subset": "LAION-80M", "samples_seen": 2000, "samples_per_epoch": 1000,
+         "epochs": 2, "batch_size": 64, "gpus": 2}]))[0]
     assert (plan.steps, plan.samples_seen) == (18, 18 * 64 * 2)  # 1000/64 = 15.6 -> 16 -> a multiple of 3
 
 

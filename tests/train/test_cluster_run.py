@@ -39,7 +39,7 @@ def test_two_processes_train_and_their_weights_come_back(root):
     schema.validate(pd.DataFrame([record]), schema.RUNS)
     schema.validate(pd.DataFrame([timing]), schema.TIMINGS)
     assert (record["samples_seen"], record["batch_size"], record["status"]) == (512, 32, "finished")
-    assert timing["samples_per_second"] > 0
+    assert record["unique_samples"] == 256 and timing["samples_per_second"] > 0
     weights = (folder / "model.safetensors").read_bytes()
     assert run_study(study, _args()) == 0, "a finished run is published again, not trained again"
     assert (folder / "model.safetensors").read_bytes() == weights

@@ -41,8 +41,11 @@ class Metadata:
         self.pattern, self.seed, self.quiet = pattern, seed, quiet
         # No network for extensions: what is asked of a remote store goes through fsspec.
         config = {"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": False,
-                  "autoinstall_known_extensions": False} | ({"threads": threads} if threads else {})
-        self._connection = duckdb.connect(config=config)
+                  "autoinstall_known_extensions": False}
+        if threads:
+            config["threads"] = threads
+        self.connection = duckdb.connect(config=config)
+        self.connection.execute("SET enable_progress_bar = false")  # it would go to stdout
         self.files = self._expand(pattern)
         columns = self._columns(self.files[0])
         self._condition = _condition(filters, columns, self.files[0])
@@ -55,7 +58,7 @@ class Metadata:
             import fsspec
 
             system, path = fsspec.core.url_to_fs(pattern)
-            self._connection.register_filesystem(system)
+            self.connection.register_filesystem(system)
             protocol = pattern.split("://")[0]
             found = [f"{protocol}://{name.split('://')[-1]}" for name in system.glob(path)]
         else:
@@ -68,7 +71,7 @@ class Metadata:
         import duckdb
 
         try:
-            rows = self._connection.execute(f"DESCRIBE SELECT * FROM read_parquet({quoted(file)})").fetchall()
+            rows = self.connection.execute(f"DESCRIBE SELECT * FROM read_parquet({quoted(file)})").fetchall()
         except duckdb.Error as error:
             raise UserError(f"is no Parquet file ({_first_line(error)})", where=file, mend="remove it") from None
         columns = {name.lower(): name for name, *_ in rows}
@@ -81,7 +84,7 @@ class Metadata:
         from tqdm import tqdm
 
         sql = f"SELECT sum(num_rows) FROM parquet_file_metadata({quoted(self.files[0])})"
-        rows = self._connection.execute(sql).fetchone()[0] or 1
+        rows = self.connection.execute(sql).fetchone()[0] or 1
         step = max(1, min(FILES_PER_CHUNK, int(ROWS_PER_CHUNK // rows)))
         starts = range(0, len(self.files), step)
         for start in tqdm(starts, desc=what, unit="part", disable=self.quiet or None):
@@ -94,7 +97,7 @@ class Metadata:
         import duckdb
 
         try:
-            return self._connection.execute(sql)
+            return self.connection.execute(sql)
         except duckdb.Error as error:
             where = files[0] if len(files) == 1 else f"{files[0]} ... {files[-1]}"
             mend = "every file needs the columns of the first"

@@ -1,9 +1,14 @@
 """Shards on remote storage: any URL that fsspec opens (http, https, s3, gs ...); shell pipes only on request."""
 
+import hashlib
 import re
+import shutil
+from pathlib import Path
 from typing import BinaryIO
 
+from ..core import paths
 from ..core.errors import UserError
+from ..core.files import atomic_path
 
 _SCHEME = re.compile(r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -39,6 +44,19 @@ def open_shard(url: str, *, allow_pipe: bool = False) -> BinaryIO:
         raise UserError("no such shard", where=url, mend="check the address") from None
     except (ValueError, OSError) as error:
         raise UserError(f"cannot be opened ({error})", where=url, mend="check address and credentials") from None
+
+
+def fetched(url: str) -> Path:
+    """A local copy of a remote shard, in the cache; fetched once. Raises UserError; `pipe:` is refused."""
+    if scheme(url) == "pipe":
+        raise UserError("would run a shell command", where=url,
+                        mend="fetch the shard yourself; only engine `cluster` takes --allow-pipe")
+    name = f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.tar"
+    path = paths.cache() / "shards" / name
+    if not path.is_file():
+        with open_shard(url) as source, atomic_path(path) as temporary, open(temporary, "wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    return path
 
 
 def _piped(url: str) -> BinaryIO:

@@ -13,11 +13,18 @@ _TOKENIZER = "../pool/tokenizer/bpe.txt.gz"  # from the folder of manifests
 
 
 def add_arguments(parser) -> None:
+    from . import at_scale_command
+
     parser.add_argument("--study", help="name or file of a study (default: the one in params.yaml)")
+    at_scale_command.add_arguments(parser)
 
 
 def run(args) -> None:
     """Write data/<study>/subsets/ whole, or leave what is there as it is. Raises UserError."""
+    if args.at_scale:
+        from . import at_scale_command
+
+        return at_scale_command.run(args)
     study = load_study(args.study or params.default_study())
     pool = paths.pool(study.study)
     if not (pool / "tokenizer" / "bpe.txt.gz").is_file():

@@ -3,6 +3,7 @@
 import glob
 import itertools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from ..core import paths
 from ..core.errors import UserError
 from ..core.files import sha256, write_json
 from ..core.study import Study, SubsetEntry
+from .at_scale_command import is_at_scale, write_manifest
+from .at_scale_remote import fetched, is_remote
 from .reader import ShardReader
 from .write import manifest
 
@@ -19,11 +22,16 @@ _MOST_SHARDS = 1_000_000  # a slip in a brace pattern must not fill the memory
 
 def expand(pattern: str) -> list[Path]:
     """Files that a brace pattern or glob names, as webdataset understands them. Relative ones start at the project.
+    Remote ones are fetched into the cache, each once.
 
     Raises UserError where it names none, too many, or a file that is not there.
     """
     import braceexpand
 
+    # The library lists a range before it yields a name, so that a slip of the keyboard would fill the memory.
+    ranges = re.findall(r"\{(-?\d+)\.\.(-?\d+)", pattern)
+    if any(abs(int(last[:20]) - int(first[:20])) >= _MOST_SHARDS for first, last in ranges):
+        raise UserError(f"names more than {_MOST_SHARDS:,} shards", where=pattern, mend="give a shorter pattern")
     try:
         names = list(itertools.islice(braceexpand.braceexpand(pattern), _MOST_SHARDS + 1))
     except ValueError as error:
@@ -32,6 +40,9 @@ def expand(pattern: str) -> list[Path]:
         raise UserError(f"names more than {_MOST_SHARDS:,} shards", where=pattern, mend="give a shorter pattern")
     found: list[Path] = []
     for name in names:
+        if is_remote(name):
+            found.append(fetched(name))
+            continue
         path = paths.project_root() / Path(name).expanduser()
         matches = [path] if path.is_file() else [Path(match) for match in sorted(glob.glob(str(path)))]
         if not matches:
@@ -53,6 +64,9 @@ def write_manifests(study: Study, folder: Path, tokenizer: str) -> None:
     the shards hold fewer.
     """
     for entry in study.subset.subsets:
+        if is_at_scale(entry):
+            write_manifest(study, entry, folder, tokenizer)
+            continue
         shards, counts = _counted(entry, folder)
         total = sum(shard["samples"] for shard in shards)
         if total < entry.samples:

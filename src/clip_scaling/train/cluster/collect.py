@@ -27,6 +27,7 @@ class Prepared:
     tokenizer: Path
     digest: str
     places: Places
+    unique_samples: int
 
     def __getattr__(self, name: str):
         if name in ("study", "run", "family", "subset", "architecture"):  # what `finished.publish` asks for
@@ -57,7 +58,7 @@ def prepare(study: Study, plan: Plan) -> Prepared:
     folder = (paths.cache() / "cluster" / named).resolve()
     model_file = folder / "model" / f"{plan.architecture}.json"
     write_json(model_file, config)
-    return Prepared(plan, config, tokenizer, named, Places(manifest, model_file, folder))
+    return Prepared(plan, config, tokenizer, named, Places(manifest, model_file, folder), content["samples"])
 
 
 def _tokenizer(study: Study, manifest: dict, path: Path, mend: str) -> Path:
@@ -126,7 +127,7 @@ def _record(job: Prepared, model) -> dict:
     return {
         "study": plan.study, "run": plan.run, "family": plan.family, "subset": plan.subset,
         "architecture": plan.architecture, "parameters": count_parameters(model),
-        "gmacs_per_sample": gmacs(job.config), "unique_samples": plan.unique_samples,
+        "gmacs_per_sample": gmacs(job.config), "unique_samples": job.unique_samples,
         "samples_seen": plan.samples_seen, "batch_size": plan.batch, "learning_rate": plan.learning_rate,
         "warmup_steps": plan.warmup_steps, "precision": plan.precision, "seed": plan.seed, "status": "finished",
         "source": "train (open_clip_train)",
