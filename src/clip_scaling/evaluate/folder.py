@@ -6,7 +6,6 @@
 
 import io
 import json
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -18,9 +17,11 @@ import numpy as np
 from ..core import paths
 from ..core.errors import UserError
 from ..core.files import atomic_path, digest, sha256, write_json
+from ..subset.tarfiles import Fault, members
 
 IMAGES = ("webp", "png", "jpg", "jpeg")
 _LARGEST_FIELD = 64 << 20  # bytes of one image or label: more is no evaluation sample
+_LARGEST_PIXELS = 64_000_000  # looked at before a pixel is decoded
 _PACKING = 1  # raise when packed content changes for equal input
 
 
@@ -177,26 +178,23 @@ def _pack(folder: Folder, found: list[Path], geometry: Geometry, target: Path, b
 
 
 def _index(path: Path) -> Iterator[dict]:
-    """Samples of a tar: {"key", "image": (offset, size), "cls"|"txt"|"npy": (offset, size)}, grouped as webdataset does."""
+    """Samples of a tar, grouped as webdataset does: {"key": name, "image" | "cls" | "txt" | "npy": (offset, size)}."""
     sample: dict = {}
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                folder, _, name = member.name.rpartition("/")
-                stem, _, extension = name.partition(".")
-                if not member.isreg() or not stem or not extension:
-                    continue
-                if member.size > _LARGEST_FIELD:
-                    raise UserError(f"{member.name} has {member.size} bytes", where=path, mend="leave the sample out")
-                if sample and sample["key"] != (folder, stem):
-                    yield sample
-                    sample = {}
-                extension = extension.lower()
-                field = "image" if extension in IMAGES else extension
-                sample["key"] = (folder, stem)
-                sample.setdefault(field, (member.offset_data, member.size))
-    except tarfile.TarError as error:
-        raise UserError(f"is no readable tar ({error})", where=path, mend="prepare the evaluation set again") from None
+    for member in members(path):
+        if isinstance(member, Fault):
+            raise UserError(f"is no whole tar ({member.value})", where=path, mend="prepare the evaluation set again")
+        folder, _, name = member.name.decode("utf-8", errors="replace").rpartition("/")
+        stem, _, extension = name.partition(".")
+        if not member.regular or not stem or not extension:
+            continue
+        if member.size > _LARGEST_FIELD:
+            raise UserError(f"{stem}.{extension} has {member.size} bytes", where=path, mend="leave the sample out")
+        if sample and sample["key"] != (folder, stem):
+            yield sample
+            sample = {}
+        extension = extension.lower()
+        sample["key"] = (folder, stem)
+        sample.setdefault("image" if extension in IMAGES else extension, (member.offset, member.size))
     if sample:
         yield sample
 
@@ -206,10 +204,7 @@ def _read(file: io.BufferedReader, sample: dict, field: str, path: Path) -> byte
         raise UserError(f"sample {sample['key'][1]} has no {field}", where=path, mend="leave the sample out")
     offset, size = sample[field]
     file.seek(offset)
-    content = file.read(size)
-    if len(content) < size:
-        raise UserError("ends too early", where=path, mend="prepare the evaluation set again")
-    return content
+    return file.read(size)
 
 
 def _image(file: io.BufferedReader, sample: dict, path: Path, resize) -> np.ndarray:
@@ -218,6 +213,8 @@ def _image(file: io.BufferedReader, sample: dict, path: Path, resize) -> np.ndar
     content = _read(file, sample, "image", path)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as image:
+            if image.width * image.height > _LARGEST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels")
             return np.asarray(resize(image.convert("RGB")))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         what = f"sample {sample['key'][1]} is no readable image ({error})"

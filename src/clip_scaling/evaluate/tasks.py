@@ -1,6 +1,8 @@
 """From a model and an evaluation folder to scores, kept by content in .cache/evaluations."""
 
+import sys
 from dataclasses import asdict
+from functools import cache
 
 from ..core import paths
 from ..core.errors import UserError
@@ -86,8 +88,6 @@ def linear_probe(model: Model, folder: Folder) -> list[Score]:
     `acc1` is of the setting chosen on a fifth of `train`, `acc1_selected_on_test` of the paper's choice. A probe for
     which a class has too few items is left out, and said so.
     """
-    import sys
-
     import numpy as np
 
     from .probe import Labelled, probe
@@ -102,12 +102,17 @@ def linear_probe(model: Model, folder: Folder) -> list[Score]:
     for name, few in PROBES.items():
         found = probe(*sides, len(folder.classnames), few=few)
         if found is None:
-            print(f"{folder.name}: {name} left out, a class has fewer than {few} items to train on", file=sys.stderr)
+            _say(f"{folder.name}: {name} left out, a class has fewer than {few} items to train on")
             continue
         for metric, value in (("acc1", found.accuracy), ("acc1_selected_on_test", found.on_test)):
             counts = (len(sides[1].labels), len(folder.classnames))
             scores.append(Score(f"linear_probe_{name}", folder.name, "test", metric, value, *counts))
     return scores
+
+
+@cache
+def _say(sentence: str) -> None:  # once a process, not once a model
+    print(sentence, file=sys.stderr)
 
 
 def kept(task, model: Model, folder: Folder, settings: object = None) -> list[Score]:
