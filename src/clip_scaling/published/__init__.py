@@ -1,1 +1,1 @@
-"""The published study: its numbers, tables, figures' rows, claims and errata, all from data/published, without torch."""
+"""The published study: numbers, tables, figures' rows, claims and errata, all from data/published, without torch."""

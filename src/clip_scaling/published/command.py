@@ -6,8 +6,13 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", choices=("tables", "claims"), default="tables",
-                        help="tables: runs, scores and tables (default); claims: claims and errata")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("tables", "claims"),
+        default="tables",
+        help="tables: runs, scores and tables (default); claims: claims and errata",
+    )
     parser.add_argument("--study", default="published", choices=("published",), help="only `published`")
 
 
@@ -43,8 +48,11 @@ def write_tables(published, out: Path) -> None:
         name = f"table{int(table):02d}.csv" if table.isdigit() else f"table_{table}_vtab.csv"
         _write(wide(checked, table), out / "tables" / name)
     counts = summary(checked)[["cells", "within", "outside", "transcribed"]].sum()
-    print("tables: {cells} cells, {within} within printed rounding, {outside} not, {transcribed} without public numbers"
-          .format(**counts), file=sys.stderr)
+    print(
+        f"tables: {counts['cells']} cells, {counts['within']} within printed rounding, {counts['outside']} not, "
+        f"{counts['transcribed']} without public numbers",
+        file=sys.stderr,
+    )
 
 
 def write_claims(published, out: Path) -> None:

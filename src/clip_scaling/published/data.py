@@ -33,7 +33,9 @@ class Published:
     def all_scores(self) -> pd.DataFrame:
         """SCORES: zero-shot and retrieval as released, linear probes as the paper selects them, joint fine-tuning."""
         parts = [self.scores, probe_scores(self), joint_scores(self)]
-        return validate(pd.concat([part.astype(object) for part in parts], ignore_index=True), SCORES, where=self.folder)
+        return validate(
+            pd.concat([part.astype(object) for part in parts], ignore_index=True), SCORES, where=self.folder
+        )
 
     @cached_property
     def errors(self) -> pd.DataFrame:
@@ -57,8 +59,11 @@ class Published:
             frame = getattr(self, name)
             unknown = sorted(set(frame["run"]) - known) if "run" in frame else []
             if unknown:
-                raise UserError(f"names the unknown run {unknown[0]!r}", where=self.folder / f"{name}.csv",
-                                mend="add it to runs.csv")
+                raise UserError(
+                    f"names the unknown run {unknown[0]!r}",
+                    where=self.folder / f"{name}.csv",
+                    mend="add it to runs.csv",
+                )
 
 
 def probe_scores(published: Published) -> pd.DataFrame:
@@ -70,10 +75,14 @@ def probe_scores(published: Published) -> pd.DataFrame:
     best["n_classes"] = _known(best["dataset"], sets["n_classes"])
     vtab = best[best["dataset"].str.startswith("vtab/")]
     means = vtab.groupby(["run", "shots"], as_index=False).agg(
-        acc1=("acc1", "mean"), seed=("seed", "first"), source=("source", "first"), tasks=("acc1", "size"))
+        acc1=("acc1", "mean"), seed=("seed", "first"), source=("source", "first"), tasks=("acc1", "size")
+    )
     if (means["tasks"] != 19).any():
-        raise UserError("VTAB's mean needs 19 tasks for each run", where=published.folder / "linear_probe.csv",
-                        mend="add the missing rows")
+        raise UserError(
+            "VTAB's mean needs 19 tasks for each run",
+            where=published.folder / "linear_probe.csv",
+            mend="add the missing rows",
+        )
     rows = pd.concat([best, means.drop(columns="tasks").assign(dataset="vtab")], ignore_index=True)
     rows["task"] = rows["shots"].map(SHOTS)
     rows = rows.rename(columns={"acc1": "value"}).drop(columns="shots")
@@ -97,5 +106,3 @@ def load(folder: Path | None = None) -> Published:
     published = Published(folder) if folder else Published()
     published.check()
     return published
-
-

@@ -11,8 +11,23 @@ import pandas as pd
 from .data import LABELS, Published
 from .paper_fit import SCENARIO_SAMPLES, PaperFit, fit_points
 
-POINT_COLUMNS = ["panel", "run", "family", "subset", "architecture", "label", "samples_seen", "gmacs_per_sample", "compute",
-                 "task", "dataset", "metric", "value", "error", "source"]
+POINT_COLUMNS = [
+    "panel",
+    "run",
+    "family",
+    "subset",
+    "architecture",
+    "label",
+    "samples_seen",
+    "gmacs_per_sample",
+    "compute",
+    "task",
+    "dataset",
+    "metric",
+    "value",
+    "error",
+    "source",
+]
 LINE_COLUMNS = ["panel", "family", "compute", "error", "alpha", "beta", "alpha_low", "alpha_high", "law"]
 
 IMAGENET = ("ImageNet", "zeroshot_classification", "imagenet1k", "acc1")
@@ -21,10 +36,22 @@ MSCOCO = ("MS-COCO image retrieval", "retrieval", "mscoco_captions", "image_retr
 FLICKR = ("Flickr30K image retrieval", "retrieval", "flickr30k", "image_retrieval_recall@5")
 MSCOCO_TEXT = ("MS-COCO text retrieval", "retrieval", "mscoco_captions", "text_retrieval_recall@5")
 FLICKR_TEXT = ("Flickr30K text retrieval", "retrieval", "flickr30k", "text_retrieval_recall@5")
-SHOTS = (("10 per class", "linear_probe_10shot"), ("25 per class", "linear_probe_25shot"),
-         ("full set", "linear_probe_full"))
-JOINT_TITLES = {"cars": "Cars", "vtab/dtd": "DTD", "vtab/eurosat": "EuroSAT", "gtsrb": "GTSRB", "mnist": "MNIST",
-                "vtab/resisc45": "RESISC45", "sun397": "SUN397", "vtab/svhn": "SVHN", "imagenet1k": "ImageNet"}
+SHOTS = (
+    ("10 per class", "linear_probe_10shot"),
+    ("25 per class", "linear_probe_25shot"),
+    ("full set", "linear_probe_full"),
+)
+JOINT_TITLES = {
+    "cars": "Cars",
+    "vtab/dtd": "DTD",
+    "vtab/eurosat": "EuroSAT",
+    "gtsrb": "GTSRB",
+    "mnist": "MNIST",
+    "vtab/resisc45": "RESISC45",
+    "sun397": "SUN397",
+    "vtab/svhn": "SVHN",
+    "imagenet1k": "ImageNet",
+}
 STAGES = {"joint_zeroshot": "zero-shot", "joint_fine_tuning": "fine-tuned", "joint_patched": "patched"}
 PREDICTED = ("ViT-H-14", "ViT-g-14", "ViT-G-14")
 # Probed and in the released file, but a row that the paper comments out of Table 5; its fits leave the model out.
@@ -39,7 +66,7 @@ def points(published: Published, *targets: tuple[str, str, str, str]) -> pd.Data
 
 
 def lines(rows: pd.DataFrame, until: float | None = None) -> pd.DataFrame:
-    """LINE_COLUMNS: the paper's fit per panel and family, over its compute or up to `until` GMAC; alpha's t-interval."""
+    """LINE_COLUMNS: the paper's fit per panel and family, to its last point or `until` GMAC; t-interval of alpha."""
     made = []
     for (panel, family), own in rows.groupby(["panel", "family"], sort=False):
         fit = fit_points(own, family)
@@ -50,9 +77,19 @@ def lines(rows: pd.DataFrame, until: float | None = None) -> pd.DataFrame:
 def _line(panel: str, family: str, fit: PaperFit, low: float, high: float) -> pd.DataFrame:
     compute = np.geomspace(low, high, 24)
     alpha_low, alpha_high = fit.interval
-    return pd.DataFrame({"panel": panel, "family": family, "compute": compute, "error": fit.error(compute),
-                         "alpha": fit.alpha, "beta": fit.beta, "alpha_low": alpha_low, "alpha_high": alpha_high,
-                         "law": f"E = {fit.beta:.2f} C^{fit.alpha:.3f}"})
+    return pd.DataFrame(
+        {
+            "panel": panel,
+            "family": family,
+            "compute": compute,
+            "error": fit.error(compute),
+            "alpha": fit.alpha,
+            "beta": fit.beta,
+            "alpha_low": alpha_low,
+            "alpha_high": alpha_high,
+            "law": f"E = {fit.beta:.2f} C^{fit.alpha:.3f}",
+        }
+    )
 
 
 def figure_1a(published: Published) -> pd.DataFrame:
@@ -72,8 +109,11 @@ def text_retrieval(published: Published) -> pd.DataFrame:
 
 def figure_2(published: Published) -> pd.DataFrame:
     """Points: linear probing, 2 sets x 3 training-set sizes; the best of nine settings on the test set; 11 models."""
-    targets = [(f"{title}, {shots}", task, dataset, "acc1_selected_on_test")
-               for title, dataset in (("ImageNet", "imagenet1k"), ("CIFAR-100", "cifar100")) for shots, task in SHOTS]
+    targets = [
+        (f"{title}, {shots}", task, dataset, "acc1_selected_on_test")
+        for title, dataset in (("ImageNet", "imagenet1k"), ("CIFAR-100", "cifar100"))
+        for shots, task in SHOTS
+    ]
     return _fitted_probes(points(published, *targets))
 
 
@@ -88,16 +128,21 @@ def figure_3(published: Published) -> pd.DataFrame:
 
 
 def figure_4(published: Published) -> pd.DataFrame:
-    """ImageNet fine-tuning: model, architecture, image_size, subset, intermediate, family, compute (pre-training, GMAC),
-    panel (ImageNet or the mean of V2, -A, -R and Sketch; ObjectNet has no data), printed and timm (fractions), error."""
+    """ImageNet fine-tuning: model, architecture, image_size, subset, intermediate, family, run, compute (of
+    pre-training, GMAC), panel (ImageNet; mean of V2, -A, -R and Sketch: ObjectNet has no data), printed and timm
+    (fractions, printed is NaN for models that Table 9 lacks), error (1 - printed, else 1 - timm)."""
     rows = published.imagenet_fine_tuning
     keys = ["model", "architecture", "image_size", "subset", "intermediate", "source"]
     first = rows[rows["dataset"] == "imagenet1k"].assign(panel="ImageNet")[[*keys, "panel", "printed", "timm"]]
     shifts = rows[rows["dataset"].isin(SHIFTS)].assign(panel="ImageNet robustness, mean of 4 sets")
-    shifts = shifts.groupby([*keys, "panel"], as_index=False)[["printed", "timm"]].agg(lambda cells: cells.mean(skipna=False))
+    shifts = shifts.groupby([*keys, "panel"], as_index=False)[["printed", "timm"]].agg(
+        lambda cells: cells.mean(skipna=False)
+    )
     made = pd.concat([first, shifts], ignore_index=True)
     runs = published.runs.set_index("run")
-    origin = made["architecture"] + "_" + made["subset"] + "_" + made["subset"].map({"CLIP-WIT": "13B", "LAION-2B": "34B"})
+    origin = (
+        made["architecture"] + "_" + made["subset"] + "_" + made["subset"].map({"CLIP-WIT": "13B", "LAION-2B": "34B"})
+    )
     compute = runs["gmacs_per_sample"] * runs["samples_seen"].astype(float)
     made["run"], made["compute"], made["family"] = origin, origin.map(compute), origin.map(runs["family"])
     made["error"] = 1 - made["printed"].fillna(made["timm"])
@@ -105,7 +150,7 @@ def figure_4(published: Published) -> pd.DataFrame:
 
 
 def figure_5(published: Published) -> pd.DataFrame:
-    """Mean over the 8 jointly tuned tasks: POINT_COLUMNS (panel: the same for all) and `stage`, zero-shot to patched."""
+    """Mean over the 8 jointly tuned tasks: POINT_COLUMNS and `stage`: zero-shot, fine-tuned or patched."""
     rows = _joint(published)
     rows = rows[rows["dataset"] != "imagenet1k"]
     keys = [name for name in POINT_COLUMNS if name not in ("panel", "dataset", "value", "error")]
@@ -135,13 +180,28 @@ def _extrapolation(published: Published, target: tuple[str, str, str, str]) -> p
     rows = rows[rows["family"] == "LAION"].assign(kind="model")
     fit = fit_points(rows, "LAION")
     gmacs = published.architectures.set_index("architecture")["gmacs_per_sample"]
-    made = pd.DataFrame([(name, label, gmacs[name], SCENARIO_SAMPLES[label]) for label in ("3B", "13B", "34B", "68B")
-                         for name in PREDICTED], columns=["architecture", "label", "gmacs_per_sample", "samples_seen"])
+    made = pd.DataFrame(
+        [
+            (name, label, gmacs[name], SCENARIO_SAMPLES[label])
+            for label in ("3B", "13B", "34B", "68B")
+            for name in PREDICTED
+        ],
+        columns=["architecture", "label", "gmacs_per_sample", "samples_seen"],
+    )
     made["compute"] = made["gmacs_per_sample"] * made["samples_seen"]
     made["error"] = fit.error(made["compute"])
-    made = made.assign(value=1 - made["error"], panel=target[0], run=made["architecture"] + "_" + made["label"],
-                       family="LAION", subset="any", task=target[1], dataset=target[2], metric=target[3], kind="prediction",
-                       source="the paper's fit")
+    made = made.assign(
+        value=1 - made["error"],
+        panel=target[0],
+        run=made["architecture"] + "_" + made["label"],
+        family="LAION",
+        subset="any",
+        task=target[1],
+        dataset=target[2],
+        metric=target[3],
+        kind="prediction",
+        source="the paper's fit",
+    )
     return pd.concat([rows, made], ignore_index=True)[[*POINT_COLUMNS, "kind"]]
 
 
@@ -179,12 +239,16 @@ def learning_curves(published: Published) -> pd.DataFrame:
     """ImageNet zero-shot accuracy in training: run, architecture, subset, label, epoch, epochs, samples_seen so far,
     compute so far (GMAC), acc1, acc5 (NaN where not released)."""
     about = published.training.merge(published.runs[["run", "architecture", "subset", "gmacs_per_sample"]], on="run")
-    about = about[["run", "architecture", "subset", "samples_seen_label", "epochs", "samples_per_epoch", "gmacs_per_sample"]]
+    about = about[
+        ["run", "architecture", "subset", "samples_seen_label", "epochs", "samples_per_epoch", "gmacs_per_sample"]
+    ]
     made = published.learning_curves.drop(columns="source").merge(about, on="run", validate="many_to_one")
     made["samples_seen"] = made["epoch"].astype(float) * made["samples_per_epoch"].astype(float)
     made["compute"] = made["samples_seen"] * made["gmacs_per_sample"]
     made = made.rename(columns={"samples_seen_label": "label"}).sort_values(["run", "epoch"])
-    return made[["run", "architecture", "subset", "label", "epoch", "epochs", "samples_seen", "compute", "acc1", "acc5"]]
+    return made[
+        ["run", "architecture", "subset", "label", "epoch", "epochs", "samples_seen", "compute", "acc1", "acc5"]
+    ]
 
 
 def throughput(published: Published) -> pd.DataFrame:
@@ -199,8 +263,20 @@ def throughput(published: Published) -> pd.DataFrame:
     rows["hours"] = seconds / 3600
     rows["gpu_hours"] = rows["hours"] * rows["gpus"].astype(float)
     rows["energy_mwh"] = rows["gpu_hours"] * WATTS_PER_GPU / 1e6
-    columns = ["run", "architecture", "subset", "label", "gpus", "batch_size", "samples_per_second",
-               "samples_per_second_per_gpu", "gmacs_per_second_per_gpu", "hours", "gpu_hours", "energy_mwh"]
+    columns = [
+        "run",
+        "architecture",
+        "subset",
+        "label",
+        "gpus",
+        "batch_size",
+        "samples_per_second",
+        "samples_per_second_per_gpu",
+        "gmacs_per_second_per_gpu",
+        "hours",
+        "gpu_hours",
+        "energy_mwh",
+    ]
     return rows[columns].sort_values(["architecture", "gpus", "run"]).reset_index(drop=True)
 
 

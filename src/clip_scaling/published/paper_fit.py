@@ -12,7 +12,11 @@ BINS, MARGIN = 5, 0.1
 
 # Samples seen of the scenarios of Table 4: epochs x pairs an epoch; the paper's labels are rounder than its numbers.
 SCENARIO_SAMPLES = {
-    "1B": 10**9, "3B": 80_000_415 * 32, "13B": 407_332_084 * 32, "34B": 407_332_084 * 84, "68B": 2 * 407_332_084 * 84,
+    "1B": 10**9,
+    "3B": 80_000_415 * 32,
+    "13B": 407_332_084 * 32,
+    "34B": 407_332_084 * 84,
+    "68B": 2 * 407_332_084 * 84,
 }
 
 
@@ -65,7 +69,9 @@ def fit_points(points: pd.DataFrame, family: str) -> PaperFit:
 def _logarithms(compute: Sequence[float], error: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     c, e = np.asarray(compute, float), np.asarray(error, float)
     if len(c) < 2 or not ((c > 0).all() and (e > 0).all()):
-        raise UserError("a power law needs two or more points of positive compute and error", mend="leave out the others")
+        raise UserError(
+            "a power law needs two or more points of positive compute and error", mend="leave out the others"
+        )
     return np.log10(c), np.log10(e)
 
 
@@ -73,7 +79,9 @@ def _line(x: np.ndarray, y: np.ndarray) -> PaperFit:
     centred = x - x.mean()
     spread = centred @ centred
     if spread == 0:
-        raise UserError("all points have one compute, so no slope can be fitted", mend="give models of different compute")
+        raise UserError(
+            "all points have one compute, so no slope can be fitted", mend="give models of different compute"
+        )
     alpha = centred @ y / spread
     intercept = y.mean() - alpha * x.mean()
     half_width = np.nan

@@ -56,8 +56,11 @@ def _check(published: Published, table: str, printed: pd.DataFrame) -> pd.DataFr
     orphan = both[both["_merge"] == "right_only"]
     if len(orphan):
         first = orphan.iloc[0]
-        raise UserError(f"table {table} has no printed cell {first['row']!r}, {first['column']!r}",
-                        where=published.folder / "printed_tables.csv", mend="name rows and columns as the paper does")
+        raise UserError(
+            f"table {table} has no printed cell {first['row']!r}, {first['column']!r}",
+            where=published.folder / "printed_tables.csv",
+            mend="name rows and columns as the paper does",
+        )
     order = {key: place for place, key in enumerate(zip(printed["row"], printed["column"], strict=True))}
     both = both.sort_values(["row", "column"], key=None).rename(columns={"printed": "paper"})
     both["place"] = [order[key] for key in zip(both["row"], both["column"], strict=True)]
@@ -66,13 +69,23 @@ def _check(published: Published, table: str, printed: pd.DataFrame) -> pd.DataFr
 
 
 def _cell(row: dict, table: str) -> dict:
-    cell = {"table": table, "row": row["row"], "column": row["column"], "paper": row["paper"], "recomputed": float("nan"),
-            "difference": float("nan"), "within_rounding": Within.TRANSCRIPTION.value}
+    cell = {
+        "table": table,
+        "row": row["row"],
+        "column": row["column"],
+        "paper": row["paper"],
+        "recomputed": float("nan"),
+        "difference": float("nan"),
+        "within_rounding": Within.TRANSCRIPTION.value,
+    }
     if table in TRANSCRIBED or pd.isna(row["recomputed"]):
         return cell
     number = float(row["recomputed"])
-    return cell | {"recomputed": number, "difference": number - parse(row["paper"])[0],
-                   "within_rounding": (Within.YES if within(row["paper"], number) else Within.NO).value}
+    return cell | {
+        "recomputed": number,
+        "difference": number - parse(row["paper"])[0],
+        "within_rounding": (Within.YES if within(row["paper"], number) else Within.NO).value,
+    }
 
 
 def wide(checked: pd.DataFrame, table: str) -> pd.DataFrame:
@@ -81,8 +94,10 @@ def wide(checked: pd.DataFrame, table: str) -> pd.DataFrame:
     Recomputed cells are rounded as printed; cells with no public number keep what the paper prints.
     """
     cells = checked[checked["table"] == table]
-    shown = [row["paper"] if pd.isna(row["recomputed"]) else _as_printed(row["recomputed"], row["paper"])
-             for row in cells.to_dict("records")]
+    shown = [
+        row["paper"] if pd.isna(row["recomputed"]) else _as_printed(row["recomputed"], row["paper"])
+        for row in cells.to_dict("records")
+    ]
     grid = cells.assign(shown=shown).pivot(index="row", columns="column", values="shown")
     grid = grid.loc[cells["row"].unique(), cells["column"].unique()].reset_index()
     grid.columns.name = None
