@@ -67,7 +67,8 @@ def run(args) -> int:
     if args.accept:
         for study in studies:
             accept(study)
-    compared = {study: compare(study) for study in studies}
+    # A study of the user's has no reference yet; its record says so by comparing nothing.
+    compared = {study: compare(study) if _reference(study).is_dir() or not args.record else [] for study in studies}
     if args.record:
         for study, comparisons in compared.items():
             write_json(paths.results(study) / "verification.json", report(comparisons))
