@@ -97,10 +97,8 @@ def test_a_number_that_no_table_has_is_a_sentence(tmp_path):
 
 def test_a_warning_is_an_error_and_the_old_pages_stay(project, html, monkeypatch, clip_scaling):
     monkeypatch.setenv("CLIP_SCALING_ROOT", str(project))
-    chapter = project / "book" / "glossary.md"
-    whole = chapter.read_text(encoding="utf-8")
-    chapter.unlink()
-    chapter.write_text(whole + "\n[gone](no_such_page.md)\n", encoding="utf-8")
+    chapter = project / "book" / "chapters" / "glossary.md"
+    chapter.write_text(chapter.read_text(encoding="utf-8") + "\n[gone](no_such_page.md)\n", encoding="utf-8")
     said = clip_scaling("book", "--study", "made")
     assert said.code == 2 and "no_such_page" in said.err and "Traceback" not in said.err
     assert (html / "index.html").is_file()

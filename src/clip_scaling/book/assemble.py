@@ -17,7 +17,7 @@ def assemble(studies: list[str], target: Path) -> None:
     """Write a whole Sphinx source folder to `target`. Raises UserError for a number that a chapter lacks."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    book = paths.book()
+    book = paths.book() / "chapters"
     values = facts.gather(studies)
     config = yaml.safe_load((book / "_config.yml").read_text(encoding="utf-8"))
     shutil.copyfile(book / "_config.yml", target / "_config.yml")
@@ -41,7 +41,7 @@ def _write_page(page: str, values: dict, target: Path) -> None:
     own = values["studies"].get(study)
     place = target / f"{page}.md"
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(facts.fill_in(paths.book() / f"{source}.md", {**values, "study": own}), encoding="utf-8")
+    place.write_text(facts.fill_in(paths.book() / "chapters" / f"{source}.md", {**values, "study": own}), encoding="utf-8")
 
 
 def _copy_study(study: str, target: Path, repository: str) -> None:

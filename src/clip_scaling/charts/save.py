@@ -43,14 +43,15 @@ def save_figure(
     import vl_convert
 
     folder = paths.figures(study)
-    spec = style.configure(chart, alt_text).to_dict()
+    spec = style.specification(chart, alt_text)
     _write_rows(rows, folder / f"{name}.csv")
     write_text(folder / f"{name}.vl.json", json.dumps(spec, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     page = {**spec, "background": style.PAGES["light"]}  # a picture may be opened on any ground
-    write_text(folder / f"{name}.svg", vl_convert.vegalite_to_svg(page, vl_version=version))
+    picture = vl_convert.vegalite_to_svg(page, vl_version=version)
+    write_text(folder / f"{name}.svg", picture)
     with atomic_path(folder / f"{name}.png") as temporary:
-        temporary.write_bytes(vl_convert.vegalite_to_png(page, vl_version=version))
+        temporary.write_bytes(vl_convert.svg_to_png(picture))
     return Figure(name, study, caption, alt_text, spec, notebook)
 
 

@@ -1,52 +1,203 @@
-"""One function a figure: read the study's tables, draw, save. Notebooks call these and nothing else."""
+"""Figures that any study has: read its tables, draw, save. A notebook calls one of these and nothing else."""
 
 import pandas as pd
 
-from ..charts import save, scaling
-from . import fitted
-from .tables import StudyTables, load
-from .targets import classification_targets, points_of, retrieval_targets, shown
-
-SOURCE = "Stages evaluate, collect and fit; tables results/{study}/runs.csv, scores.csv and laws.csv."
+from ..charts import panels, save
+from . import fitted, targets
+from .caption import caption, rows_of, trend
+from .tables import StudyTables, load, optional
 
 
 def zero_shot(study: str) -> save.Figure:
     """Zero-shot classification error against compute (paper, Figure 1a)."""
     tables = load(study)
-    return _scaling_figure(tables, classification_targets(tables), "zero_shot", "zero-shot error (%)",
-                           "Zero-shot classification error against total compute")
+    return _scaling(tables, targets.classification(tables), "zero_shot", "zero-shot error (%)",
+                    "Zero-shot classification error against total compute")
 
 
 def retrieval(study: str) -> save.Figure:
-    """Image retrieval, 100 - Recall@5, against compute (paper, Figure 1b); text retrieval beside it."""
+    """Retrieval, 1 - Recall@5, against compute (paper, Figure 1b for images)."""
     tables = load(study)
-    return _scaling_figure(tables, retrieval_targets(tables), "retrieval", "100 − Recall@5 (%)",
-                           "Retrieval error against total compute")
+    return _scaling(tables, targets.retrieval(tables), "retrieval", "100 − Recall@5 (%)",
+                    "Retrieval error against total compute")
 
 
-def _scaling_figure(tables: StudyTables, targets: list[fitted.Target], name: str, axis: str, what: str) -> save.Figure:
-    points = points_of(tables, targets)
-    fits = fitted.power_laws(tables.laws, targets)
-    chart = scaling.error_against_compute(points, fitted.lines(fits, points), error_title=axis)
-    models = points["run"].nunique()
-    caption = (f"{what}: {models} models of the {shown(tables.study)} study on {', '.join(dict.fromkeys(points['panel']))}. "
-               f"{fitted.sentences(fits)} {SOURCE.format(study=tables.study)}")
-    return save.save_figure(chart, name, tables.study, caption=caption, rows=_rows(points), notebook=name,
-                            alt_text=f"{what}, {models} models: {_trend(points)}")
+def linear_probe(study: str) -> save.Figure:
+    """Linear probing: a linear classifier on frozen features (paper, Figures 2 and 3)."""
+    tables = load(study)
+    return _scaling(tables, targets.probes(tables), "linear_probe", "linear probe error (%)",
+                    "Error of a linear classifier on frozen features, hyper-parameters chosen on a validation split,")
 
 
-def _rows(points: pd.DataFrame) -> pd.DataFrame:
-    keep = ["panel", "run", "family", "subset", "architecture", "samples_seen", "unique_samples", "compute", "error",
-            "standard_error"]
-    return points[[column for column in keep if column in points]]
+def _scaling(tables: StudyTables, chosen: list[fitted.Target], name: str, axis: str, what: str) -> save.Figure:
+    points = targets.points_of(tables, chosen)
+    if tables.published:
+        from ..published.frames import lines as paper_lines
+
+        lines = paper_lines(points)
+        fits = f"Dashed: the paper's fit. {fitted.as_printed(lines)}."
+    else:
+        laws = fitted.power_laws(tables.laws, chosen)
+        lines, fits = fitted.lines(laws, points), fitted.sentences(laws)
+    chart = panels.error_against_compute(points, lines, error_title=axis)
+    return save.save_figure(
+        chart, name, tables.study, rows=rows_of(points), notebook=name, caption=caption(tables, what, points, fits),
+        alt_text=f"{what}, {points['run'].nunique()} models: {trend(points)}",
+    )
 
 
-def _trend(points: pd.DataFrame) -> str:
-    """Where the error begins and ends, so that a reader who does not see the chart knows its outcome."""
-    said = []
-    for panel, group in points.groupby("panel", sort=False):
-        ordered = group.sort_values("compute")
-        first, last = ordered.iloc[0], ordered.iloc[-1]
-        said.append(f"{panel}: {first['error']:.0%} at {first['compute']:.1e} GMAC, {last['error']:.0%} at "
-                    f"{last['compute']:.1e} GMAC")
-    return "; ".join(said) + "."
+def bottleneck(study: str) -> save.Figure:
+    """Error against samples seen, by the number of distinct samples behind them (paper, Section 4.1)."""
+    tables = load(study)
+    chosen = targets.classification(tables)[:1]
+    points = targets.points_of(tables, chosen)
+    points = points[points["family"] == _main_family(points)]
+    points = points.assign(panel=points["architecture"])
+    # Repeats of a cell with other seeds are points of their own, but their line goes through the first seed.
+    x = panels.Axis("samples_seen", "samples seen")
+    what = f"Zero-shot error on {chosen[0].title} against samples seen, one panel an architecture, a colour a subset,"
+    chart = panels.panels(_largest_first(points), x=x, colour="subset", shape=None, join="subset", columns=3, height=220)
+    return save.save_figure(
+        chart, "bottleneck", study, rows=rows_of(points), notebook="bottleneck",
+        caption=caption(tables, what, points, "Lines join the models of one subset; no law is drawn."),
+        alt_text=f"{what}: " + _by_subset(points),
+    )
+
+
+def _main_family(points: pd.DataFrame) -> str:
+    return points.groupby("family")["run"].nunique().idxmax()
+
+
+def _largest_first(points: pd.DataFrame) -> pd.DataFrame:
+    from ..charts.style import in_order
+
+    order = {name: place for place, name in enumerate(in_order(points["architecture"]))}
+    return points.sort_values(["architecture", "subset", "samples_seen"], key=lambda column: column.map(order)
+                              if column.name == "architecture" else column)
+
+
+def _by_subset(points: pd.DataFrame) -> str:
+    best = points.groupby("subset")["error"].min().sort_values()
+    return "; ".join(f"least error with {name} {error:.0%}" for name, error in best.items()) + "."
+
+
+def robustness(study: str) -> save.Figure:
+    """Error on each distribution shift against error on the main set: effective robustness."""
+    tables = load(study)
+    main = targets.main_set(tables)
+    rows = tables.of("zeroshot_classification", "acc1")
+    base = rows[rows["dataset"] == main].set_index("run")["error"].rename("main_error")
+    moved = rows[rows["dataset"].isin(targets.shifts(tables))].join(base, on="run", how="inner")
+    moved = moved.assign(panel=moved["dataset"]).sort_values(["panel", "compute"])
+    line = _diagonal(moved)
+    what = f"Zero-shot error under distribution shift against error on {main},"
+    chart = panels.panels(
+        moved, x=panels.Axis("main_error", f"error on {main} (%)", log=False, percent=True), lines=line, columns=3, height=220,
+        y=panels.Axis("error", "error on the shift (%)", log=False, percent=True))
+    return save.save_figure(
+        chart, "robustness", study, rows=rows_of(moved, "main_error"), notebook="robustness",
+        caption=caption(tables, what, moved, "The dashed line is equal error on both: a model above it loses under the shift."),
+        alt_text=f"{what} " + "; ".join(f"{name}: {group['error'].mean() - group['main_error'].mean():+.1%} on average"
+                                        for name, group in moved.groupby("panel")) + ".",
+    )
+
+
+def _diagonal(rows: pd.DataFrame) -> pd.DataFrame:
+    ends = [max(rows["main_error"].min(), rows["error"].min()), min(rows["main_error"].max(), rows["error"].max())]
+    return pd.DataFrame([{"panel": panel, "main_error": end, "error": end}
+                         for panel in dict.fromkeys(rows["panel"]) for end in ends])
+
+
+STAGES = {"joint_zeroshot": "zero-shot", "joint_fine_tuning": "fine-tuned", "joint_patched": "patched",
+          "fine_tuning": "fine-tuned end to end"}
+
+
+def fine_tuning(study: str) -> save.Figure:
+    """Error before and after fine-tuning, and after patching, against compute (paper, Figures 4, 5, 9 to 11)."""
+    tables = load(study)
+    rows = tables.errors[tables.errors["task"].isin(STAGES) & (tables.errors["metric"] == "acc1")]
+    rows = rows.assign(panel=rows["dataset"], stage=rows["task"].map(STAGES)).sort_values(["panel", "stage", "compute"])
+    what = "Error zero-shot, after joint fine-tuning, and after patching, against compute of pre-training,"
+    chart = panels.panels(rows, colour="stage", shape="architecture", join="stage", columns=3, height=220)
+    return save.save_figure(
+        chart, "fine_tuning", study, rows=rows_of(rows, "stage"), notebook="fine_tuning",
+        caption=caption(tables, what, rows, "Lines join one stage; no law is drawn."), alt_text=f"{what} by task.",
+    )
+
+
+def distributions(study: str) -> save.Figure:
+    """The exponent of each pre-training distribution, set by set, with intervals (paper, Section 4.2)."""
+    from ..charts import intervals
+
+    tables = load(study)
+    chosen = [*targets.classification(tables), *targets.retrieval(tables)]
+    laws = fitted.power_laws(tables.laws, chosen, "binned_front" if tables.published else "power")
+    laws = laws[laws["alpha"].notna()]
+    what = "Exponent of the power law by pre-training distribution, with its 95 % interval,"
+    return save.save_figure(
+        intervals.exponents(laws), "distributions", study, rows=laws, notebook="distributions",
+        caption=f"{what} for {laws['panel'].nunique()} evaluation sets. Stage fit; table results/{study}/laws.csv. "
+                f"{fitted.sentences(laws)}", alt_text=f"{what}: " + fitted.sentences(laws),
+    )
+
+
+def comparable(study: str) -> bool:
+    """Whether two families have an exponent on the same set."""
+    tables = load(study)
+    chosen = [*targets.classification(tables), *targets.retrieval(tables)]
+    laws = fitted.power_laws(tables.laws, chosen, "binned_front" if tables.published else "power")
+    return "alpha" in laws and bool((laws[laws["alpha"].notna()].groupby("panel")["family"].nunique() > 1).any())
+
+
+def playground(study: str) -> save.Figure:
+    """A chart in which the reader chooses, and the law is fitted anew in the browser."""
+    from ..charts import playground as chart
+
+    tables = load(study)
+    rows = tables.errors[tables.errors["metric"].isin(chart.METRICS) & (tables.errors["split"] == "test")
+                         & tables.errors["task"].isin(("zeroshot_classification", "retrieval"))]
+    rows = rows[(rows["error"] > 0) & rows["compute"].notna()]
+    first = targets.main_set(tables)
+    return save.save_figure(
+        chart.playground(rows, first), "playground", study, rows=rows_of(rows.assign(panel=rows["dataset"]), "metric"),
+        notebook="playground", alt_text="Error against compute with a law that follows the reader's choices.",
+        caption=f"Choose the evaluation set, the distribution, and whether the law goes through all models or through the "
+                f"paper's binned front (the least error in each of five equal bins of log compute); click architectures in "
+                f"the legend to keep only these (shift-click for several). The law is least squares in log error, fitted in "
+                f"your browser. {rows['run'].nunique()} models, {rows['dataset'].nunique()} sets; stages evaluate and "
+                f"collect, tables results/{study}/runs.csv and scores.csv.",
+    )
+
+
+def side_by_side(study: str) -> save.Figure:
+    """The published study and this one on shared axes: same form of law, seven decades of compute apart."""
+    both = [load("published"), load(study)]
+    parts, lines, said = [], [], []
+    for kind, choose in (("zero-shot classification", targets.classification), ("image retrieval", targets.retrieval)):
+        for tables in both:
+            first = choose(tables)[0]
+            points = targets.points_of(tables, [first]).assign(panel=kind)
+            points = points[points["family"] == _main_family(points)]
+            law = fitted.power_laws(tables.laws, [first], "binned_front" if tables.published else "power")
+            law = law[law["family"].isin(points["family"])].assign(panel=kind)
+            parts.append(points)
+            lines.append(fitted.lines(law, points).assign(study=tables.study))
+            said.append(f"{tables.study}, {first.title}: {fitted.sentences(law)}")
+    points, line = pd.concat(parts, ignore_index=True), pd.concat(lines, ignore_index=True)
+    what = f"Error against compute of the published study and of the {study} study on shared axes,"
+    chart = panels.panels(points, colour="study", shape=None, lines=line if len(line) else None)
+    return save.save_figure(
+        chart, "side_by_side", study, rows=rows_of(points, "study", "dataset"), notebook="side_by_side",
+        alt_text=f"{what} {trend(points)}",
+        caption=f"{what} {points['run'].nunique()} models of the largest family of each. The tasks differ, so heights do not "
+                f"compare; slopes do. " + " ".join(said),
+    )
+
+
+def learning_curves(study: str) -> save.Figure:
+    """Error during training (results/<study>/learning_curves.csv)."""
+    from ..charts import curves
+
+    rows = optional(study, "learning_curves.csv").assign(label=study)
+    rows = rows.merge(load(study).runs[["run", "architecture", "subset"]], on="run")
+    return curves.saved(rows, study, "Stage train; table learning_curves.csv.")

@@ -5,61 +5,58 @@ import pandas as pd
 from .fitted import Target
 from .tables import StudyTables
 
-_PUBLISHED_CLASSIFICATION = (("imagenet1k", "ImageNet"), ("imagenet_robustness", "ImageNet robustness, mean of 5 sets"))
-_PUBLISHED_RETRIEVAL = (("mscoco_captions", "MS-COCO image retrieval"), ("flickr30k", "Flickr30K image retrieval"))
-_STUDY_NAMES = {"published": "published"}
-
-
-def shown(study: str) -> str:
-    """How prose calls a study."""
-    return _STUDY_NAMES.get(study, study)
+_PUBLISHED = {
+    "zeroshot_classification": (("imagenet1k", "ImageNet"), ("imagenet_robustness", "ImageNet robustness, mean of 5 sets")),
+    "retrieval": (("mscoco_captions", "MS-COCO"), ("flickr30k", "Flickr30K")),
+}
 
 
 def main_set(tables: StudyTables) -> str:
-    """The classification set with most classes that is no shift: `icons`, or the first by name."""
-    names = sorted(set(_of_task(tables, "zeroshot_classification")["dataset"]))
+    """The set that stands for the study: ImageNet, or the icons of held-out families, or the first by name."""
+    names = tables.datasets("zeroshot_classification")
     return next((name for name in ("imagenet1k", "icons") if name in names), names[0])
 
 
 def shifts(tables: StudyTables) -> list[str]:
     """Sets with the classes of the main set, drawn otherwise: distribution shifts."""
-    scores = _of_task(tables, "zeroshot_classification")
+    if tables.published:
+        return ["imagenetv2", "imagenet-r", "imagenet_sketch", "imagenet-a", "objectnet"]
+    scores = tables.scores[tables.scores["task"] == "zeroshot_classification"]
     classes = scores.dropna(subset=["n_classes"]).groupby("dataset")["n_classes"].first()
     main = main_set(tables)
     return [name for name in classes.index if name != main and classes[name] == classes.get(main)]
 
 
-def classification_targets(tables: StudyTables) -> list[Target]:
-    if tables.study == "published":
-        return [Target("zeroshot_classification", name, "acc1", title) for name, title in _PUBLISHED_CLASSIFICATION]
-    others = set(_of_task(tables, "zeroshot_classification")["dataset"]) - set(shifts(tables)) - {main_set(tables)}
-    names = [main_set(tables), *sorted(others), *shifts(tables)]
-    return [Target("zeroshot_classification", name, "acc1", f"{name} (top-1)") for name in names[:6]]
+def classification(tables: StudyTables) -> list[Target]:
+    """The paper's two; else the main set, sets of other classes, and shifts, six at most."""
+    if tables.published:
+        return [Target("zeroshot_classification", name, "acc1", title) for name, title in _PUBLISHED["zeroshot_classification"]]
+    main, moved = main_set(tables), shifts(tables)
+    others = [name for name in tables.datasets("zeroshot_classification") if name not in (*moved, main)]
+    return [Target("zeroshot_classification", name, "acc1", name) for name in [main, *others, *moved][:6]]
 
 
-def retrieval_targets(tables: StudyTables) -> list[Target]:
-    if tables.study == "published":
-        return [Target("retrieval", name, "image_retrieval_recall@5", title) for name, title in _PUBLISHED_RETRIEVAL]
-    names = sorted(set(_of_task(tables, "retrieval")["dataset"]))
-    return [Target("retrieval", name, f"{kind}_retrieval_recall@5", f"{name}, {kind} retrieval")
-            for name in names for kind in ("image", "text")]
+def retrieval(tables: StudyTables, kinds: tuple[str, ...] = ("image", "text")) -> list[Target]:
+    sets = _PUBLISHED["retrieval"] if tables.published else [(name, name) for name in tables.datasets("retrieval")]
+    return [Target("retrieval", name, f"{kind}_retrieval_recall@5", f"{title}, {kind} retrieval")
+            for name, title in sets for kind in kinds]
 
 
-def _of_task(tables: StudyTables, task: str) -> pd.DataFrame:
-    return tables.scores[tables.scores["task"] == task]
+PROBES = {"linear_probe_10shot": "10 per class", "linear_probe_25shot": "25 per class", "linear_probe_full": "full set"}
+
+
+def probes(tables: StudyTables) -> list[Target]:
+    """Linear probes of an own study, hyper-parameters chosen on a validation split."""
+    pairs = tables.scores[tables.scores["metric"] == "acc1"][["dataset", "task"]].drop_duplicates()
+    have = {tuple(pair) for pair in pairs.to_numpy()}
+    return [Target(task, name, "acc1", f"{name}, {title}") for name in sorted({dataset for dataset, _ in have})
+            for task, title in PROBES.items() if (name, task) in have]
 
 
 def points_of(tables: StudyTables, targets: list[Target], split: str = "test") -> pd.DataFrame:
-    """Rows of `errors` for the targets, with `panel`, the target's title."""
+    """Rows of `errors` for the targets in their order, with `panel`, the target's title."""
     parts = []
     for target in targets:
-        errors = tables.errors
-        chosen = errors[(errors["task"] == target.task) & (errors["dataset"] == target.dataset)
-                        & (errors["metric"] == target.metric) & (errors["split"] == split)]
-        parts.append(chosen.assign(panel=target.title))
-    return pd.concat(parts, ignore_index=True).sort_values(["panel", "compute", "run"], key=_as_given(targets))
-
-
-def _as_given(targets: list[Target]):
-    order = {target.title: place for place, target in enumerate(targets)}
-    return lambda column: column.map(order) if column.name == "panel" else column
+        rows = tables.of(target.task, target.metric, split)
+        parts.append(rows[rows["dataset"] == target.dataset].assign(panel=target.title))
+    return pd.concat(parts, ignore_index=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_scaling.charts import scaling
+from clip_scaling.charts import panels
 from clip_scaling.core.schema import errors_frame
 
 
@@ -16,7 +16,7 @@ def points():
 
 
 def test_a_panel_a_set_with_units_legend_and_the_run_in_its_tooltip(points):
-    spec = scaling.error_against_compute(points).to_dict()
+    spec = panels.error_against_compute(points).to_dict()
     assert [panel["title"] for panel in spec["concat"]] == list(dict.fromkeys(points["panel"]))
     encoding = spec["concat"][0]["layer"][-1]["encoding"]
     assert "GMAC" in encoding["x"]["title"] and "%" in encoding["y"]["title"]
@@ -27,14 +27,14 @@ def test_a_panel_a_set_with_units_legend_and_the_run_in_its_tooltip(points):
 
 def test_the_chart_leaves_its_table_alone(points):
     before = points.copy()
-    scaling.error_against_compute(points)
+    panels.error_against_compute(points)
     assert points.equals(before)
 
 
 @given(st.floats(0.05, 99.0), st.floats(1.05, 30.0))
 def test_ticks_lie_inside_the_axis(low, factor):
     high = min(low * factor, 100.0)
-    marks = scaling.ticks(low, high)
+    marks = panels.ticks(low, high)
     assert marks == sorted(marks) and all(low <= mark <= high for mark in marks)
     if high / low > 2.5:
         assert len(marks) >= 3

@@ -1,0 +1,93 @@
+"""A chart that fits while the reader chooses: filter, front and regression are Vega transforms."""
+
+import altair as alt
+import pandas as pd
+
+from . import panels, style
+
+METRICS = {"acc1": "top-1", "mean_average_precision": "mean average precision", "image_retrieval_recall@5": "image Recall@5",
+           "text_retrieval_recall@5": "text Recall@5"}
+BINS, MARGIN = 5, 0.1  # the paper's front
+_KEEP = ["run", "family", "subset", "architecture", "samples_seen", "compute", "error"]
+
+
+def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
+    """`rows`: run, family, subset, architecture, samples_seen, compute, error, dataset, metric.
+
+    Both fits are least squares of log10 error on log10 compute, per family.
+    """
+    data = rows[_KEEP].assign(
+        target=rows["dataset"] + ", " + rows["metric"].map(METRICS), lc=_log10(rows["compute"]), le=_log10(rows["error"]),
+        percent=rows["error"] * 100,
+    )
+    # The paper's probes and other sizes are no reader's first concern: every set in one list, the main one first.
+    names = sorted(set(data["target"]), key=lambda name: (not name.startswith(f"{first}, "), name))
+    families = style.in_order(data["family"])
+    params = [
+        alt.param(name="target_choice", value=names[0], bind=alt.binding_select(options=names, name="evaluation set ")),
+        alt.param(name="family_choice", value="all", bind=alt.binding_select(options=["all", *families], name="distribution ")),
+        alt.param(name="fit_choice", value="all models", bind=alt.binding_radio(
+            options=["all models", "binned front"], name="law through ")),
+    ]
+    by_size = alt.selection_point(fields=["architecture"], bind="legend", name="architecture_choice", toggle="true")
+    paint = alt.Color("family:N", scale=style.colours(families), title="pre-training distribution")
+    chosen = alt.Chart(data).transform_filter(
+        "datum.target == target_choice && (family_choice == 'all' || datum.family == family_choice)")
+    x = alt.X("compute:Q", scale=alt.Scale(type="log", nice=False, padding=12), title="total compute (GMAC)",
+              axis=alt.Axis(format=".0e", tickCount=5))
+    y = alt.Y("percent:Q", scale=alt.Scale(type="log", nice=False, padding=12, zero=False), title="error (%)",
+              axis=alt.Axis(format="~g"))
+    dots = chosen.mark_point(filled=True, size=64).encode(
+        x=x, y=y, color=paint, tooltip=panels.tooltips(pd.Index(_KEEP)),
+        opacity=alt.condition(by_size, alt.value(0.9), alt.value(0.12)),
+        shape=alt.Shape("architecture:N", scale=style.shapes(style.in_order(data["architecture"])),
+                        legend=alt.Legend(symbolFillColor=style.INK, symbolStrokeColor=style.INK)),
+    ).add_params(by_size)
+    front = _front(chosen.transform_filter(by_size))
+    ring = front.transform_filter("fit_choice == 'binned front'").mark_point(
+        size=170, filled=False, strokeWidth=1.6).encode(x="centre:Q", y="percent:Q", color=paint)
+    layers = [_line(front, "lb", "binned front", x, y, paint), _line(chosen.transform_filter(by_size), "lc", "all models", x, y, paint),
+              dots, ring, _exponent(front, "lb", "binned front", families, paint),
+              _exponent(chosen.transform_filter(by_size), "lc", "all models", families, paint)]
+    return alt.layer(*layers).add_params(*params).properties(width=620, height=380)
+
+
+def _log10(values: pd.Series) -> pd.Series:
+    import numpy as np
+
+    return np.log10(values.astype(float))
+
+
+def _front(chosen: alt.Chart) -> alt.Chart:
+    """Keep the least error of each bin of log compute; `lb` is the bin's centre in log10, `centre` in GMAC."""
+    return (
+        chosen.transform_joinaggregate(low="min(lc)", high="max(lc)", groupby=["family"])
+        .transform_calculate(width=f"(datum.high + {MARGIN} - datum.low) / {BINS}")
+        .transform_calculate(bin=f"min({BINS} - 1, floor((datum.lc - datum.low) / datum.width))")
+        .transform_joinaggregate(best="min(le)", groupby=["family", "bin"])
+        .transform_filter("datum.le == datum.best")
+        .transform_calculate(lb="datum.low + (datum.bin + 0.5) * datum.width")
+        .transform_calculate(centre="pow(10, datum.lb)")
+    )
+
+
+def _line(chosen: alt.Chart, on: str, when: str, x: alt.X, y: alt.Y, paint: alt.Color) -> alt.Chart:
+    return (
+        chosen.transform_filter(f"fit_choice == '{when}'").transform_regression(on, "le", groupby=["family"])
+        .transform_calculate(compute=f"pow(10, datum.{on})", percent="100 * pow(10, datum.le)")
+        .mark_line(strokeDash=[5, 3], strokeWidth=1.8).encode(x=x, y=y, color=paint)
+    )
+
+
+def _exponent(chosen: alt.Chart, on: str, when: str, families: list[str], paint: alt.Color) -> alt.Chart:
+    """The fitted law in words, a line a family, in the plot's upper right corner."""
+    line = " + ".join(f"(datum.family == '{name}' ? {16 + 18 * i} : 0)" for i, name in enumerate(families))
+    text = "datum.family + ': E = ' + format(pow(10, datum.coef[0]), '.3~g') + ' C^' + format(datum.coef[1], '.3f')"
+    return (
+        chosen.transform_filter(f"fit_choice == '{when}'")
+        .transform_regression(on, "le", groupby=["family"], params=True)
+        .transform_calculate(family="datum.keys[0]")  # the transform gives group values in `keys`
+        .transform_calculate(text=text)
+        .mark_text(align="right", fontSize=13, fontWeight=600, x=alt.ExprRef("width - 4"), y=alt.ExprRef(line))
+        .encode(text="text:N", color=paint)
+    )
