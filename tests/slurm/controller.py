@@ -82,7 +82,9 @@ def controller() -> Iterator[dict[str, str]]:
         yield environment
     finally:
         if daemons:
-            _output(["scancel", "--user=root", "--state=RUNNING"], environment)
+            _output(["scancel", "--user=root"], environment)
+            with contextlib.suppress(RuntimeError):  # jobs get five seconds between SIGTERM and SIGKILL
+                _until(lambda: not _output(["squeue", "--noheader"], environment).strip(), "the end", folder, 20)
         for process in reversed(daemons):
             process.terminate()
         for process in reversed(daemons):

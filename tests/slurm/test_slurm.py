@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_programs()), reason="apt-get install slurm-wlm munge"),
     pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="slurmd starts jobs as root only"),
 ]
-EPOCHS = 8
+EPOCHS = 6
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def _diaries(cluster):
 def _interrupt(cluster, told):
     """Send one run the signal that announces a pre-emption, and take the other's node away without a word."""
     commands = [["scancel", "--signal=USR2"], ["scontrol", "requeue"]]
-    deadline = time.monotonic() + 900
+    deadline = time.monotonic() + 3600
     while commands and time.monotonic() < deadline:
         for job, diary in sorted(_diaries(cluster).items()):
             if commands and 1 <= diary.epoch < EPOCHS and job not in told:

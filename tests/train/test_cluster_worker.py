@@ -1,0 +1,130 @@
+"""What the worker changes about open_clip_train, each by itself."""
+
+import functools
+import http.server
+import threading
+import types
+
+import pytest
+from clip_scaling.core.errors import UserError
+from clip_scaling.core.files import read_json
+from clip_scaling.subset.at_scale import kept_keys, select
+from clip_scaling.subset.at_scale_remote import fetched, open_shard
+from clip_scaling.subset.at_scale_tiny import write_pool
+from clip_scaling.train.cluster.attempts import read_diary
+from clip_scaling.train.cluster.worker import shard_paths
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pool")
+    write_pool(folder, shards=2, pairs=24, failed=3)
+    return folder
+
+
+@pytest.fixture
+def server(pool):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(pool / "shards"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+def test_shards_are_read_over_http(pool, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLIP_SCALING_CACHE", str(tmp_path))
+    content = (pool / "shards" / "00000.tar").read_bytes()
+    with open_shard(f"{server}/00000.tar") as file:
+        assert file.read() == content
+    assert fetched(f"{server}/00000.tar").read_bytes() == content
+    with pytest.raises(UserError, match="no such shard"):
+        open_shard(f"{server}/9.tar")
+
+
+def test_a_pipe_runs_only_on_request(tmp_path):
+    ran = tmp_path / "ran"
+    url = f"pipe:touch {ran}; cat /dev/null"
+    manifest = {"shards": [{"path": url, "samples": 1}]}
+    for attempt in (lambda: open_shard(url), lambda: fetched(url), lambda: shard_paths(manifest, tmp_path / "m", False)):
+        with pytest.raises(UserError, match="would run a shell command"):
+            attempt()
+    assert not ran.exists()
+    assert shard_paths(manifest, tmp_path / "m", True) == [url]
+    with open_shard(url, allow_pipe=True) as file:
+        file.read()
+    assert ran.exists()
+
+
+def test_an_unknown_protocol_is_said():
+    with pytest.raises(UserError, match="cannot be opened"):
+        open_shard("nosuch://bucket/0.tar")
+
+
+def test_only_drawn_pairs_reach_the_trainer(pool, tmp_path):
+    import webdataset as wds
+    from clip_scaling.train.cluster.worker import _keep_drawn_keys
+    from clip_scaling.train.openclip import open_clip  # noqa: F401 - torchvision first
+    from open_clip_train import data
+
+    drawn = select(f"{pool}/shards/*.parquet", name="s", family="f", samples=20, output=tmp_path, quiet=True)
+    manifest, whole = read_json(drawn.manifest), data.filter_no_caption_or_no_image
+    try:
+        _keep_drawn_keys(data, manifest, tmp_path)
+        shards = [entry["path"] for entry in manifest["shards"]]
+        samples = wds.DataPipeline(wds.SimpleShardList(shards), data.tarfile_to_samples_nothrow,
+                                   wds.select(data.filter_no_caption_or_no_image))
+        found = sorted(sample["__key__"] for sample in samples)
+    finally:
+        data.filter_no_caption_or_no_image = whole
+    expected = [kept_keys(tmp_path / entry["keys"], entry["path"]) for entry in manifest["shards"]]
+    assert found == sorted(frozenset.union(*expected)) and len(found) == 20
+
+
+def test_a_checkpoint_is_whole_or_not_there_and_never_of_nan(tmp_path):
+    import torch
+    from clip_scaling.train.cluster.attempts import Attempts
+    from clip_scaling.train.cluster.worker import _save_whole_or_not_at_all
+
+    trainer = types.SimpleNamespace(torch=torch)
+    attempts = Attempts(tmp_path / "attempts.jsonl")
+    attempts.begin()
+    _save_whole_or_not_at_all(trainer, attempts)
+    good = {"epoch": 1, "state_dict": {"w": torch.ones(3)}}
+    trainer.torch.save(good, str(tmp_path / "epoch_1.pt"))
+    assert torch.load(tmp_path / "epoch_1.pt", weights_only=True)["epoch"] == 1
+    with pytest.raises(SystemExit, match=r"not finite after epoch 2 \(w\)"):
+        trainer.torch.save({"epoch": 2, "state_dict": {"w": torch.tensor([float("nan")])}}, str(tmp_path / "epoch_2.pt"))
+    with pytest.raises(AttributeError):  # cut off in the middle of writing: nothing under the name
+        trainer.torch.save({"epoch": 3, "state_dict": {"w": 1}}, str(tmp_path / "epoch_3.pt"))
+    assert [path.name for path in tmp_path.glob("*.pt")] == ["epoch_1.pt"]
+    assert trainer.torch.ones is torch.ones and read_diary(tmp_path / "attempts.jsonl").epoch == 1
+
+
+def test_a_diary_adds_the_time_of_all_attempts(tmp_path):
+    lines = ['{"event": "begin", "time": "a", "device": "A100", "versions": "v"}',
+             '{"event": "checkpoint", "time": "b", "epoch": 1, "seconds": 10.0}',
+             '{"event": "checkpoint", "time": "c", "epoch": 2, "seconds": 20.0}',
+             '{"event": "begin", "time": "d", "device": "A100", "versions": "v"}',
+             '{"event": "checkpoint", "time": "e", "epoch": 3, "seconds": 11.5}']
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    diary = read_diary(tmp_path / "a.jsonl")
+    assert (diary.attempts, diary.epoch, diary.seconds, diary.finished_at) == (2, 3, 31.5, "e")
+    assert read_diary(tmp_path / "none.jsonl").attempts == 0
+
+
+def test_a_log_folder_in_the_way_ends_in_exit_code_1(tmp_path, capsys, monkeypatch):
+    import json
+
+    from clip_scaling.train.cluster import worker
+    from clip_scaling.train.models import architecture
+    from open_clip_train import main as trainer
+
+    monkeypatch.setattr(trainer, "main", lambda arguments: -1)
+    (tmp_path / "s.json").write_text(json.dumps({"shards": [{"path": "0.tar", "samples": 1}]}))
+    (tmp_path / "ViT-XXS-8.json").write_text(json.dumps(architecture("ViT-XXS-8")))
+    for name in ("_shuffle_from_the_seed", "_let_cpus_train_together"):  # these change modules for good
+        monkeypatch.setattr(worker, name, lambda *_: None)
+    monkeypatch.setattr(trainer, "torch", trainer.torch)
+    code = worker.main(["--manifest", str(tmp_path / "s.json"), "--model-config", str(tmp_path / "ViT-XXS-8.json"),
+                        "--attempts", str(tmp_path / "a.jsonl"), "--", "--name", "x"])
+    assert code == 1 and "log folder in its way" in capsys.readouterr().err
