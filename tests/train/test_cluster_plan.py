@@ -97,3 +97,11 @@ def test_what_the_trainer_cannot_honour_is_refused_before_anything_is_spent(laio
 def test_an_unknown_run_is_named(laion):
     with pytest.raises(UserError, match="unknown run 'x' in study laion"):
         plans(laion, ["x"])
+
+
+def test_the_chapter_states_the_costs_that_a_dry_run_prints(laion, root):
+    from clip_scaling.train.cluster.report import cost_table
+
+    chapter = (root / "book" / "chapters" / "paper_scale.md").read_text(encoding="utf-8")
+    block = chapter.split("--table -->\n")[1].split("<!-- end of costs -->")[0]
+    assert block == cost_table(plans(laion))

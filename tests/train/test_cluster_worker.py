@@ -45,11 +45,12 @@ def test_a_pipe_runs_only_on_request(tmp_path):
     ran = tmp_path / "ran"
     url = f"pipe:touch {ran}; cat /dev/null"
     manifest = {"shards": [{"path": url, "samples": 1}]}
-    for attempt in (lambda: open_shard(url), lambda: fetched(url), lambda: shard_paths(manifest, tmp_path / "m", False)):
+    shards = functools.partial(shard_paths, manifest, tmp_path / "m")
+    for attempt in (lambda: open_shard(url), lambda: fetched(url), lambda: shards(False)):
         with pytest.raises(UserError, match="would run a shell command"):
             attempt()
     assert not ran.exists()
-    assert shard_paths(manifest, tmp_path / "m", True) == [url]
+    assert shards(True) == [url]
     with open_shard(url, allow_pipe=True) as file:
         file.read()
     assert ran.exists()
@@ -93,7 +94,8 @@ def test_a_checkpoint_is_whole_or_not_there_and_never_of_nan(tmp_path):
     trainer.torch.save(good, str(tmp_path / "epoch_1.pt"))
     assert torch.load(tmp_path / "epoch_1.pt", weights_only=True)["epoch"] == 1
     with pytest.raises(SystemExit, match=r"not finite after epoch 2 \(w\)"):
-        trainer.torch.save({"epoch": 2, "state_dict": {"w": torch.tensor([float("nan")])}}, str(tmp_path / "epoch_2.pt"))
+        bad = {"epoch": 2, "state_dict": {"w": torch.tensor([float("nan")])}}
+        trainer.torch.save(bad, str(tmp_path / "epoch_2.pt"))
     with pytest.raises(AttributeError):  # cut off in the middle of writing: nothing under the name
         trainer.torch.save({"epoch": 3, "state_dict": {"w": 1}}, str(tmp_path / "epoch_3.pt"))
     assert [path.name for path in tmp_path.glob("*.pt")] == ["epoch_1.pt"]

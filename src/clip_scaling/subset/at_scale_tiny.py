@@ -18,7 +18,7 @@ _CAPTIONS = ("a photograph of a {}", "part of a {}", "{}, seen from near", "my p
 
 
 def write_pool(folder: Path, *, shards: int = 8, pairs: int = 256, failed: int = 24, seed: int = 0) -> None:
-    """Write `shards` tars of `pairs` crops, 32 to 96 pixels a side; metadata list `failed` downloads a shard besides."""
+    """Write `shards` tars of `pairs` crops, 32 to 96 pixels a side; metadata also list `failed` downloads a shard."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -29,8 +29,9 @@ def write_pool(folder: Path, *, shards: int = 8, pairs: int = 256, failed: int =
         rows = []
         with tarfile.open(place / f"{shard:05d}.tar", "w") as tar:
             for index in range(pairs + failed):
-                row = {"key": f"{shard:05d}{index:04d}", "status": "failed_to_download", "caption": "", "LANGUAGE": "en"}
-                row |= {"width": 0, "height": 0, "original_width": 0, "original_height": 0, "similarity": 0.0}
+                row = {"key": f"{shard:05d}{index:04d}", "status": "failed_to_download", "caption": ""}
+                row |= dict.fromkeys(("width", "height", "original_width", "original_height"), 0)
+                row |= {"similarity": 0.0, "LANGUAGE": "en"}
                 if index < pairs:
                     row |= _write_pair(tar, row["key"], photographs, draw)
                 rows.append(row)

@@ -7,10 +7,13 @@ def run_study(study, args) -> int:
     `--dry-run` prints the commands, GPU-hours and energy, and spends nothing. Raises UserError for a study that
     open_clip's trainer cannot honour.
     """
-    from .report import print_plans
     from .plan import plans
+    from .report import cost_table, print_plans
 
     chosen = plans(study, getattr(args, "runs", None))
+    if args.dry_run and getattr(args, "table", False):
+        print(cost_table(chosen), end="")
+        return 0
     if args.dry_run:
         return print_plans(study, chosen, as_json=getattr(args, "json", False))
     from .submit import train

@@ -45,6 +45,19 @@ def print_plans(study: Study, plans: list[Plan], *, as_json: bool = False) -> in
     return 0
 
 
+def cost_table(plans: list[Plan]) -> str:
+    """A Markdown table of what each run costs, and the sum."""
+    lines = ["| run | GPUs | hours | GPU-hours | MWh |", "|---|---:|---:|---:|---:|"]
+    for plan in plans:
+        if plan.hours is None:
+            lines.append(f"| {plan.run} | {plan.gpus:,} | not stated | not stated | not stated |")
+        else:
+            cost = f"{plan.hours:,.1f} | {plan.gpu_hours:,.0f} | {plan.mwh:,.2f}"
+            lines.append(f"| {plan.run} | {plan.gpus:,} | {cost} |")
+    hours, energy = (sum(getattr(plan, name) or 0 for plan in plans) for name in ("gpu_hours", "mwh"))
+    return "\n".join([*lines, f"| all {len(plans)} | | | {hours:,.0f} | {energy:,.2f} |"]) + "\n"
+
+
 def _cost(plan: Plan) -> str:
     size = f"{plan.nodes} nodes x {plan.gpus_per_node} GPUs, batch {plan.batch:,}, {plan.samples_asked:,} samples"
     over = plan.samples_seen / plan.samples_asked - 1
