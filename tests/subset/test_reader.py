@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import tarfile
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -142,7 +143,11 @@ def test_bombs_are_refused_before_a_pixel_is_decoded(tmp_path, side):
 @pytest.mark.parametrize(("image", "conversion"), [
     (encoded(picture().convert("P")), Conversion.MODE),
     (encoded(picture().convert("L")), Conversion.MODE),
-    (encoded(picture().convert("RGBA")), Conversion.MODE),
+    (encoded(picture().convert("RGBA")), Conversion.ALPHA),
+    (encoded(picture().convert("LA")), Conversion.ALPHA),
+    (encoded(picture().convert("P"), transparency=3), Conversion.ALPHA),
+    (encoded(picture(), transparency=(1, 2, 3)), Conversion.ALPHA),
+    (encoded(Image.new("RGBA", (16, 16), (9, 9, 9, 99)), "WEBP", lossless=True), Conversion.ALPHA),
     (encoded(picture().convert("1")), Conversion.MODE),
     (encoded(picture().convert("CMYK"), "JPEG", quality=95), Conversion.MODE),
     (encoded(Image.fromarray(np.full((16, 16), 40_000, np.uint16))), Conversion.DEPTH),
@@ -254,6 +259,82 @@ def test_counts_can_be_written_as_json(tmp_path):
     said = json.loads(json.dumps(counts.as_json()))
     assert said["pairs"] == 1
     assert said["refused"] == {"image of 0 bytes": 1, "neither image, caption nor metadata": 1}
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    clear = np.zeros((16, 16, 4), np.uint8)
+    clear[:8, :, 3] = 255  # black above, black but clear beneath
+    pairs, _ = read(shard(tmp_path / "0.tar", pair("x", encoded(Image.fromarray(clear)))))
+    assert not pairs[0].image[:8].any() and (pairs[0].image[8:] == 255).all()
+
+
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path):
+    """Each scan of a progressive JPEG costs as much as the picture, and a few bytes of file."""
+    content = encoded(picture(), "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda"):-2]
+    assert read(shard(tmp_path / "0.tar", pair("x", content)))[1].pairs == 1
+    slow = content[:-2] + last * 200 + content[-2:]
+    assert refused_between_good(tmp_path, pair("x", slow)) == {Refusal.IMAGE_SLOW: 1}
+
+
+@pytest.mark.parametrize("chunk", [b"zTXt", b"iTXt", b"iCCP"])
+def test_a_bomb_beside_the_pixels_is_not_inflated(tmp_path, chunk):
+    tail = {b"zTXt": b"k\0\0", b"iTXt": b"k\0\1\0\0\0", b"iCCP": b"k\0\0"}[chunk]
+    body = tail + zlib.compress(bytes(64 << 20), 1)
+    part = struct.pack(">I", len(body)) + chunk + body + struct.pack(">I", zlib.crc32(chunk + body))
+    tracemalloc.start()
+    counts = read(shard(tmp_path / "0.tar", pair("x", GOOD[:33] + part + GOOD[33:])))[1]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 24 << 20
+    assert counts.pairs + counts.refused[Refusal.IMAGE_BROKEN] == 1
+
+
+def test_a_webp_that_promises_a_huge_canvas_is_refused(tmp_path):
+    content = bytearray(encoded(picture(), "WEBP", lossless=True, save_all=True, append_images=[picture(1)]))
+    assert content[12:16] == b"VP8X"
+    content[24:30] = b"\xfe\x3f\x00" * 2  # 16,383 x 16,383
+    assert refused_between_good(tmp_path, pair("x", bytes(content))).keys() <= {Refusal.IMAGE_LARGE, Refusal.IMAGE_BROKEN}
+
+
+def test_a_key_with_many_members_is_one_duplicate(tmp_path):
+    assert refused_between_good(tmp_path, [("x.png", GOOD)] * 200) == {Refusal.DUPLICATE_KEY: 1}
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.one_of(
+    st.binary(max_size=4_096),
+    st.lists(
+        st.tuples(st.binary(min_size=1, max_size=99), st.sampled_from(b"0123456789xgLKSVDM\x00"), st.binary(max_size=700)),
+        max_size=6,
+    ).map(lambda members: b"".join(made_member(*member) for member in members) + bytes(1_024)),
+))
+def test_no_bytes_make_the_reader_raise(tmp_path, content):
+    (tmp_path / "0.tar").write_bytes(content)
+    pairs, counts = read(tmp_path / "0.tar")
+    assert counts.pairs == len(pairs)
+    assert counts.groups == counts.pairs + sum(count for reason, count in counts.refused.items() if reason.of_pair)
+
+
+def made_member(name: bytes, kind: int, body: bytes) -> bytes:
+    """A member with a correct checksum, whatever its name and type."""
+    block = bytearray(512)
+    block[: len(name)] = name
+    block[124:136], block[148:156], block[156] = b"%011o\0" % len(body), b" " * 8, kind
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + body + bytes(-len(body) % 512)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=st.sampled_from(["PNG", "JPEG", "WEBP"]), cut=st.integers(0, 700),
+       edits=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=6))
+def test_no_image_makes_the_reader_raise(tmp_path, kind, cut, edits):
+    content = bytearray(encoded(picture(), kind))
+    for position, value in edits:
+        content[position % len(content)] = value
+    pairs, counts = read(shard(tmp_path / "0.tar", pair("x", bytes(content[: cut or None]))))
+    assert counts.pairs + sum(counts.refused.values()) == 1
+    assert all(found.image.dtype == np.uint8 and found.image.ndim == 3 for found in pairs)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

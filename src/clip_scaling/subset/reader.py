@@ -25,8 +25,11 @@ LARGEST_CAPTION = 64 << 10  # bytes
 LARGEST_METADATA = 1 << 20  # bytes
 LARGEST_PIXELS = 64_000_000  # width x height, looked at before a pixel is decoded
 SMALLEST_SIDE = 4  # pixels: spacers and tracking dots are no pictures
+MOST_SCANS = 100  # of a progressive JPEG: usual are 10; each costs as much as the whole picture, and few bytes
+_MOST_FIELDS = 8  # members kept of a key: more than the three kinds is a duplicate whatever they are
 _EXAMPLES = 3
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_UNSAFE = re.compile(r"^[/\\]|(?:^|/)\.\.(?:/|$)|:\\|[\x00-\x1f\x7f-\x9f]")
 
 
 class Refusal(StrEnum):
@@ -44,6 +47,7 @@ class Refusal(StrEnum):
     NO_CAPTION = "no caption, or an empty one"
     IMAGE_EMPTY = "image of 0 bytes"
     IMAGE_LARGE = "image has too many bytes or pixels"
+    IMAGE_SLOW = "JPEG has more than 100 scans"
     IMAGE_TINY = "image is smaller than 4 pixels"
     IMAGE_BROKEN = "image cannot be decoded"
     CAPTION_LONG = "caption or metadata is too long"
@@ -59,7 +63,8 @@ class Refusal(StrEnum):
 class Conversion(StrEnum):
     """What was changed on the way to RGB and plain text."""
 
-    MODE = "palette, grey, alpha or CMYK to RGB"
+    MODE = "palette, grey or CMYK to RGB"
+    ALPHA = "transparency laid on white"
     DEPTH = "16 bits to 8"
     FIRST_FRAME = "first frame of an animation"
     CONTROL_CHARACTERS = "control characters in a caption to blanks"
@@ -122,7 +127,8 @@ class ShardReader:
                 with open(shard, "rb", buffering=1 << 16) as file:
                     yield from self._pairs(shard, file)
             except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-                raise UserError(f"cannot be read ({error.strerror})", where=shard, mend="name an existing tar") from None
+                what = f"cannot be read ({error.strerror})"
+                raise UserError(what, where=shard, mend="name an existing tar") from None
 
     def _pairs(self, shard: Path, file) -> Iterator[Pair]:
         seen: set[str] = set()
@@ -151,13 +157,15 @@ class ShardReader:
             try:
                 key, kind = _named(member)
             except _Refused as refused:
-                self.counts.refuse(refused.reason, f"{shard.name}: {member.name[:80].decode(errors='backslashreplace')!r}")
+                name = member.name[:80].decode(errors="backslashreplace")
+                self.counts.refuse(refused.reason, f"{shard.name}: {name!r}")
                 continue
             if key != current and fields:
                 yield current, fields
                 fields = []
             current = key
-            fields.append((kind, member))
+            if len(fields) < _MOST_FIELDS:
+                fields.append((kind, member))
         if fields:
             yield current, fields
 
@@ -197,6 +205,8 @@ class ShardReader:
     def _decode(self, content: bytes) -> np.ndarray:
         from PIL import Image
 
+        if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MOST_SCANS:
+            raise _Refused(Refusal.IMAGE_SLOW)
         try:
             with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as image:
                 _fits(image.size)
@@ -210,7 +220,8 @@ class ShardReader:
             raise _Refused(Refusal.IMAGE_LARGE) from None
         except Exception:  # decoders raise whatever a stranger's bytes lead them to; none of it may stop the reader
             raise _Refused(Refusal.IMAGE_BROKEN) from None
-        self.counts.converted.update([*conversions, *how])
+        if conversions or how:
+            self.counts.converted.update([*conversions, *how])
         return pixels
 
 
@@ -221,17 +232,17 @@ def _named(member: Member) -> tuple[str, str]:
     except UnicodeDecodeError:
         raise _Refused(Refusal.MEMBER_NAME_ENCODING) from None
     name = name.removeprefix("./")
-    parts = name.split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or ":\\" in name or _CONTROL.search(name) or re.search(r"[\t\r\n]", name):
+    if _UNSAFE.search(name):
         raise _Refused(Refusal.MEMBER_UNSAFE_NAME)
     if not member.regular:
         raise _Refused(Refusal.MEMBER_NOT_A_FILE)
-    stem, _, extension = parts[-1].partition(".")
+    folder, slash, last = name.rpartition("/")
+    stem, _, extension = last.partition(".")
     extension = extension.lower()
     kind = "image" if extension in IMAGES else extension
     if not stem or kind not in ("image", "txt", "json"):
         raise _Refused(Refusal.MEMBER_FOREIGN)
-    return "/".join([*parts[:-1], stem]), kind
+    return folder + slash + stem, kind
 
 
 def _read(file, member: Member, limit: int, reason: Refusal) -> bytes:
@@ -264,10 +275,20 @@ def _fits(size: tuple[int, int]) -> None:
 
 
 def _rgb(image) -> tuple[np.ndarray, list[Conversion]]:
-    """Pixels uint8 [height, width, 3] of the first frame; orientation and colour profiles are not applied (open_clip)."""
-    if image.mode == "RGB":
+    """Pixels uint8 [height, width, 3] of the first frame; orientation and colour profiles are not applied (open_clip).
+
+    Transparency is laid on white, as img2dataset does: the colours beneath are whatever an editor left there.
+    """
+    from PIL import Image
+
+    clear = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    if image.mode == "RGB" and not clear:
         return np.asarray(image), []
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits: PIL would clip, not scale
         grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2), [Conversion.DEPTH]
+    if clear:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return np.asarray(Image.alpha_composite(white, layer).convert("RGB")), [Conversion.ALPHA]
     return np.asarray(image.convert("RGB")), [Conversion.MODE]
