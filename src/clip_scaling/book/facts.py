@@ -28,7 +28,7 @@ def study_facts(study: str) -> dict:
     tables = load(study)
     done = tables.runs[tables.runs["status"].isin(["finished", "released"])]
     compute = done["gmacs_per_sample"] * done["samples_seen"].astype(float)
-    shown = [*targets.classification_targets(tables), *targets.retrieval_targets(tables)]
+    shown = [*targets.classification(tables), *targets.retrieval(tables)]
     titles = {book.name: book.title for book in NOTEBOOKS}
     return {
         "name": study,
