@@ -208,7 +208,7 @@ def test_two_names_of_one_specification_are_trained_once(specs):
     import dataclasses
 
     twin = dataclasses.replace(specs[0], run="twin")
-    assert len(schedule._distinct([*specs, twin])) == len(specs)
+    assert len(schedule.longest_first([*specs, twin])) == len(specs)
 
 
 def test_publish_gives_a_run_the_studys_names(project, spec):

@@ -13,14 +13,25 @@ from ..core.study import load_study
 def add_arguments(parser) -> None:
     parser.add_argument("--study", help="name or file of a study (default: the one in params.yaml)")
     parser.add_argument("--run", action="append", metavar="RUN", dest="runs", help="only this run (may be repeated)")
-    parser.add_argument("--workers", type=int, help="runs at a time, one thread each (default: cores)")
-    parser.add_argument("--minutes", type=float, help="stop at a checkpoint after so long; the same command goes on")
+    add_machine_arguments(parser)
+    parser.add_argument("--pack", metavar="FILE", help="write all data of the study into one file, and train nothing")
+    parser.add_argument("--unpack", metavar="FILE", help="take the data from such a file, then train")
     parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and train nothing")
     cluster = parser.add_argument_group("engine `cluster`")
     cluster.add_argument("--executor", choices=["slurm", "local"], default="slurm", help="local: for a trial")
     cluster.add_argument("--no-wait", action="store_true", help="submit and return; the same command collects later")
     cluster.add_argument("--allow-pipe", action="store_true", help="run the shell commands of `pipe:` shards")
     cluster.add_argument("--json", action="store_true", help="print the dry run as JSON")
+    cluster.add_argument("--table", action="store_true", help="print the dry run as a table, without commands")
+
+
+def add_machine_arguments(parser) -> None:
+    """How much of the machine to use, and for how long."""
+    parser.add_argument("--workers", type=int, help="on the CPU: runs at a time, one thread each (default: cores)")
+    parser.add_argument("--minutes", type=float, help="stop at a checkpoint after so long; the same command goes on")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: by the study's precision)")
+    parser.add_argument("--parallel", type=int, default=4, help="on a GPU: runs that share it (default: %(default)s)")
+    parser.add_argument("--compile", action="store_true", help="on a GPU: torch.compile the towers")
 
 
 def run(args) -> int:
@@ -34,11 +45,19 @@ def run(args) -> int:
     from .finished import is_finished, publish
     from .spec import run_specs
 
+    if args.unpack:
+        from .travel import unpack
+
+        unpack(args.unpack, study.study)
     specs = run_specs(study, args.runs)
+    if args.pack:
+        from .travel import pack
+
+        return pack(args.pack, study.study, specs)
     missing = [spec for spec in specs if not is_finished(spec)]
     if args.dry_run:
         return _say(specs, missing)
-    done = _train(missing, args)
+    done = train_missing(missing, study.train.precision, args)
     finished = [spec for spec in specs if is_finished(spec)]
     for spec in finished:
         publish(spec)
@@ -50,13 +69,19 @@ def run(args) -> int:
     return 0
 
 
-def _train(specs: list, args) -> bool:
+def train_missing(specs: list, precision: str, args) -> bool:
     """Train what is missing; True when all of it is done, False when time was up."""
     if not specs:
         return True
+    deadline = time.monotonic() + 60 * args.minutes if args.minutes else None
+    if args.device not in (None, "cpu") or precision != "fp32":
+        from .device import pick_device, train_all_on
+
+        device = pick_device(args.device, precision)
+        if device != "cpu":
+            return train_all_on(device, specs, parallel=args.parallel, deadline=deadline, compiled=args.compile)
     from .schedule import train_all
 
-    deadline = time.monotonic() + 60 * args.minutes if args.minutes else None
     return train_all(specs, workers=args.workers or os.cpu_count() or 1, deadline=deadline)
 
 

@@ -18,7 +18,7 @@ import torch
 
 from ..core import paths
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from .finished import save_failed, save_finished
+from .finished import processor, save_failed, save_finished
 from .loader import Prefetcher
 from .models import build_model, load_tokenizer, model_config
 from .openclip import open_clip
@@ -68,27 +68,31 @@ class NonFiniteLoss(ArithmeticError):
 
 
 class Session:
-    """A run in progress on the CPU: model, optimizer, data, and the step reached."""
+    """A run in progress: model, optimizer, data, and the step reached. On the CPU; `resident.py` has the GPU's."""
 
-    def __init__(self, spec: RunSpec, *, workers: int = 0):
-        self.spec, self.step = spec, 0
+    def __init__(self, spec: RunSpec, *, workers: int = 0, device: str = "cpu"):
+        self.spec, self.step, self.seconds = spec, 0, 0.0
         self.config = model_config(
             spec.config, load_tokenizer(Path(spec.tokenizer), spec.config["text_cfg"]["context_length"])
         )
-        self.model = build_model(self.config, seed=spec.seed)
+        self.model = build_model(self.config, seed=spec.seed).to(device)
         self.optimizer = FlatAdamW(
-            self.model, weight_decay=spec.weight_decay, beta1=spec.beta1, beta2=spec.beta2,
-            clip=spec.gradient_clip, embedding_scale=spec.token_embedding_lr_scale,
+            self.model, weight_decay=spec.weight_decay, beta1=spec.beta1, beta2=spec.beta2, clip=spec.gradient_clip,
+            embedding_scale=spec.token_embedding_lr_scale, on_device=type(self) is not Session,
         )
         self.losses = np.full(spec.steps, np.nan, np.float32)
-        self.seconds = 0.0
+        self.device_name, self.energy_kwh = processor(), None
         self._features, self._loss = features(self.model), open_clip.ClipLoss()
+        self._workers = workers
+        self._folder = paths.cache() / "checkpoints" / spec.digest
+        self._load_data()
+        self._resume()
+
+    def _load_data(self) -> None:
+        spec = self.spec
         self._batches = Batches(
             packed(spec), seed=spec.seed, batch_size=spec.batch_size, shift=spec.augment_shift
         )
-        self._workers = workers
-        self._folder = paths.cache() / "checkpoints" / spec.digest
-        self._resume()
 
     @property
     def finished(self) -> bool:
@@ -119,7 +123,7 @@ class Session:
 
     def save(self) -> None:
         """Write a checkpoint, unless a weight is no finite number: then the one before stays the last good one."""
-        tensors = self.optimizer.state()
+        tensors = {name: value.cpu() for name, value in self.optimizer.state().items()}
         if all(bool(torch.isfinite(value).all()) for value in tensors.values()):
             tensors = {**tensors, "losses": torch.from_numpy(self.losses)}
             save_checkpoint(self._folder, Checkpoint(self.step, tensors, {"seconds": self.seconds}))

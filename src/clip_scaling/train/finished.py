@@ -47,9 +47,9 @@ def _save_tables(session, status: str) -> None:
     write_json(target / "timing.json", {
         "seconds": round(session.seconds, 3),
         "samples_per_second": round(seen / session.seconds, 1) if session.seconds else None,
-        "device": session.device_name() if hasattr(session, "device_name") else processor(),
+        "device": session.device_name,
         "versions": versions(),
-        "energy_kwh": None,
+        "energy_kwh": session.energy_kwh,
         "loss_spikes": loss_spikes(session.losses[:session.step]),
         "finished_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     })

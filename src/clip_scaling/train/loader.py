@@ -8,7 +8,7 @@ _AHEAD = 2  # batches in the making, a thread
 
 
 class Prefetcher:
-    """Iterate over `make(step)` for each of `steps`. As `make` depends on the step alone, `workers` changes no batch."""
+    """Iterate over `make(step)` for each of `steps`; as `make` depends on the step alone, `workers` changes no batch."""
 
     def __init__(self, make: Callable[[int], object], steps: Iterable[int], workers: int):
         self._make, self._steps, self._workers = make, iter(steps), workers

@@ -30,9 +30,13 @@ class Group:
 
 
 class FlatAdamW:
-    """AdamW with decay on matrices only, a learning rate of its own for the token embedding, clipping by global norm."""
+    """AdamW: decay on matrices only, a learning rate of its own for the token embedding, clipping by global norm."""
 
-    def __init__(self, model, *, weight_decay: float, beta1: float, beta2: float, clip: float, embedding_scale: float):
+    def __init__(
+        self, model, *, weight_decay: float, beta1: float, beta2: float, clip: float | None, embedding_scale: float,
+        on_device: bool = False,
+    ):
+        """`on_device`: learning rates are tensors, so that a captured graph can be replayed with other ones."""
         self._clip, self._logit_scale = clip, model.logit_scale
         self._groups = _grouped(model, weight_decay, embedding_scale)
         self.values, self.gradients = _flattened(self._groups)
@@ -41,20 +45,27 @@ class FlatAdamW:
         for flat, grad in zip(self._flat, self._grads):
             flat.grad = grad
         options = [
-            {"params": [flat], "weight_decay": group.decay, "scale": group.scale}
+            {"params": [flat], "weight_decay": group.decay, "scale": group.scale,
+             "lr": torch.zeros((), device=flat.device) if on_device else 0.0}
             for flat, group in zip(self._flat, self._groups)
         ]
         # eps as open_clip sets it for ViTs
-        self._adamw = torch.optim.AdamW(options, lr=0.0, betas=(beta1, beta2), eps=1e-6, fused=True)
+        self._adamw = torch.optim.AdamW(
+            options, betas=(beta1, beta2), eps=1e-6, fused=True, capturable=on_device and self._flat[0].is_cuda
+        )
 
-    def step(self, learning_rate: float) -> None:
-        """One update from the gradients gathered since `zero`."""
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(grad) for grad in self._grads]))
-        factor = torch.clamp(self._clip / (norm + 1e-6), max=1.0)
-        for grad in self._grads:
-            grad.mul_(factor)
+    def step(self, learning_rate: float | torch.Tensor) -> None:
+        """One update from the gradients gathered since `zero`; a rate on the device stays there."""
+        if self._clip is not None:
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(grad) for grad in self._grads]))
+            factor = torch.clamp(self._clip / (norm + 1e-6), max=1.0)
+            for grad in self._grads:
+                grad.mul_(factor)
         for group in self._adamw.param_groups:
-            group["lr"] = learning_rate * group["scale"]
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].copy_(learning_rate * group["scale"])
+            else:
+                group["lr"] = learning_rate * group["scale"]
         self._adamw.step()
         with torch.no_grad():
             self._logit_scale.clamp_(0, _LN_100)

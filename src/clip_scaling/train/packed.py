@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import atomic_path, read_json, write_json
+from ..core.files import atomic_path, read_json, sha256, write_json
 from ..subset.reader import ShardReader
 from .models import load_tokenizer
 from .spec import RunSpec, Shard
@@ -35,11 +35,11 @@ def packed(spec: RunSpec) -> Packed:
     size, context = spec.config["vision_cfg"]["image_size"], spec.config["text_cfg"]["context_length"]
     for patient in (False, True):  # first what no other process is at, then wait for the rest
         for shard in spec.shards:
-            _pack_shard(shard, size, patient)
-    images = tuple(np.load(_images_path(shard, size), mmap_mode="r") for shard in spec.shards)
+            pack_shard(shard, size, patient)
+    images = tuple(np.load(images_path(shard, size), mmap_mode="r") for shard in spec.shards)
     tokenizer, tokens = None, []
     for shard in spec.shards:
-        captions = _captions_path(shard)
+        captions = captions_path(shard)
         path = captions.with_name(f"{shard.sha256}-{spec.tokenizer_sha256[:16]}-{context}.npy")
         if not path.is_file():
             tokenizer = tokenizer or load_tokenizer(Path(spec.tokenizer), context)
@@ -48,17 +48,17 @@ def packed(spec: RunSpec) -> Packed:
     return Packed(images, tuple(tokens))
 
 
-def _images_path(shard: Shard, size: int) -> Path:
+def images_path(shard: Shard, size: int) -> Path:
     return paths.cache() / "packed" / f"{shard.sha256}-{size}.npy"
 
 
-def _captions_path(shard: Shard) -> Path:
+def captions_path(shard: Shard) -> Path:
     return paths.cache() / "packed" / f"{shard.sha256}.captions.json"
 
 
-def _pack_shard(shard: Shard, size: int, patient: bool) -> None:
+def pack_shard(shard: Shard, size: int, patient: bool) -> None:
     """Decode a shard unless that is done; where another process is at it, wait if `patient`, else leave it."""
-    path = _images_path(shard, size)
+    path = images_path(shard, size)
     if path.is_file():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def _pack_shard(shard: Shard, size: int, patient: bool) -> None:
         with FileLock(path.with_suffix(".lock"), timeout=-1 if patient else 0):
             if not path.is_file():
                 images, captions = _decoded(shard, size)
-                write_json(_captions_path(shard), captions)
+                write_json(captions_path(shard), captions)
                 _save(path, images)
     except Timeout:
         pass
@@ -85,7 +85,14 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def _decoded(shard: Shard, size: int) -> tuple[np.ndarray, list[str]]:
-    """Images uint8 [n, size, size, 3] and captions of a shard, in its order. Raises UserError where pairs are missing."""
+    """Images uint8 [n, size, size, 3] and captions of a shard, in its order.
+
+    Raises UserError where its bytes are not those of the manifest (a flipped bit in a caption shows nowhere else), or
+    where pairs are missing.
+    """
+    if sha256(Path(shard.path)) != shard.sha256:
+        what = "is not the shard of its manifest (other sha256)"
+        raise UserError(what, where=shard.path, mend="run `clip-scaling subset` again")
     images, captions = np.empty((shard.samples, size, size, 3), np.uint8), []
     reader = ShardReader([shard.path])
     for pair in reader:

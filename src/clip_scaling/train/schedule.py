@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 
 from tqdm import tqdm
 
@@ -23,7 +24,7 @@ def train_all(specs: list[RunSpec], *, workers: int, deadline: float | None = No
     A run whose loss left the finite numbers is told and recorded, and the others go on. Anything else that a worker
     cannot mend ends the command: UserError or OSError.
     """
-    waiting = _distinct(specs)
+    waiting = longest_first(specs)
     pool = [Worker() for _ in range(min(workers, len(waiting)))]
     board = Board(waiting)
     try:
@@ -39,8 +40,8 @@ def train_all(specs: list[RunSpec], *, workers: int, deadline: float | None = No
         _wind_down(pool)
 
 
-def _distinct(specs: list[RunSpec]) -> deque[RunSpec]:
-    """Longest first, each content once: two runs of one specification share their result."""
+def longest_first(specs: list[RunSpec]) -> deque[RunSpec]:
+    """Runs with the most compute first, each content once: two runs of one specification share their result."""
     unique = {spec.digest: spec for spec in specs}
     return deque(sorted(unique.values(), key=lambda spec: (-cost(spec), spec.run)))
 
@@ -82,32 +83,42 @@ def _wind_down(pool: list[Worker]) -> None:
 
 
 class Board:
-    """One bar over all runs, in GMAC, with the latest loss and throughput."""
+    """One bar over all runs, in GMAC, with the latest loss, throughput and (`performance`) what more the device says."""
 
-    def __init__(self, specs):
+    def __init__(self, specs, performance: Callable[[float], str] = lambda gmacs_per_second: ""):
         self.cut_short = False
         self._gmacs = {spec.run: gmacs(spec.config) for spec in specs}
-        self._samples = dict.fromkeys(self._gmacs, 0)
-        self._seen, self._begun = 0, time.monotonic()
+        self._samples: dict[str, int] = {}
+        self._seen = self._computed = 0.0
+        self._begun, self._performance = time.monotonic(), performance
         self._bar = tqdm(
             total=round(sum(cost(spec) for spec in specs), 3), desc=f"train {len(specs)} runs", unit="GMAC",
-            file=sys.stderr, dynamic_ncols=True, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
+            file=sys.stderr, dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
         )
 
     def hear(self, spec: RunSpec, message) -> bool:
         """Show a message; True where it is the last of its run."""
-        before, self._samples[spec.run] = self._samples[spec.run], message.samples
+        if spec.run in self._samples:
+            self._count(spec, message.samples - self._samples[spec.run])
+        else:  # where it begins, or goes on from a checkpoint: no throughput
+            self._bar.initial += message.samples * self._gmacs[spec.run]
+            self._bar.n += message.samples * self._gmacs[spec.run]
+        self._samples[spec.run] = message.samples
         if hasattr(message, "loss"):
-            if before or not message.samples:
-                self._seen += message.samples - before
-            speed = self._seen / max(1e-9, time.monotonic() - self._begun)
-            self._bar.set_postfix_str(f"{spec.run} loss {message.loss:.3f}, {speed:,.0f} samples/s", refresh=False)
-        self._bar.update((message.samples - before) * self._gmacs[spec.run])
-        if hasattr(message, "loss"):
+            seconds = max(1e-9, time.monotonic() - self._begun)
+            speed = f"{self._seen / seconds:,.0f} samples/s{self._performance(self._computed / seconds)}"
+            self._bar.set_postfix_str(f"{spec.run} loss {message.loss:.3f}, {speed}", refresh=False)
+            self._bar.update(0)
             return False
         if message.message:
             tqdm.write(f"clip-scaling train: {message.message}", file=sys.stderr)
         return True
+
+    def _count(self, spec: RunSpec, samples: int) -> None:
+        self._seen += samples
+        self._computed += samples * self._gmacs[spec.run]
+        self._bar.update(samples * self._gmacs[spec.run])
 
     def close(self) -> None:
         self._bar.close()

@@ -72,4 +72,5 @@ def score(run_dir: Path, scored: TuningSet) -> tuple[float, float, float]:
         logits = model.encode_image(pixels, normalize=True) @ torch.stack(classes).T
         true = logits.gather(1, torch.from_numpy(scored.labels)[:, None])
         ranks = 1 + (logits > true).sum(1)
-    return ((ranks == 1).double().mean().item(), (ranks <= 5).double().mean().item(), (1 / ranks.double()).mean().item())
+    within = [(ranks <= number).double().mean().item() for number in (1, 5)]
+    return within[0], within[1], (1 / ranks.double()).mean().item()

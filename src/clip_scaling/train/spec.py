@@ -45,7 +45,7 @@ class RunSpec:
     weight_decay: float
     beta1: float
     beta2: float
-    gradient_clip: float
+    gradient_clip: float | None
     augment_shift: int
 
     @property
@@ -109,7 +109,7 @@ def load_subset(study: str, name: str) -> dict:
     try:
         content = read_json(manifest)
         shards = tuple(
-            Shard(str(_found(shard["path"], folder)), shard["sha256"], shard["samples"]) for shard in content["shards"]
+            Shard(str(_shard(shard, folder)), shard["sha256"], shard["samples"]) for shard in content["shards"]
         )
         tokenizer = _found(content["tokenizer"], folder)
     except FileNotFoundError as error:
@@ -120,6 +120,12 @@ def load_subset(study: str, name: str) -> dict:
     if not shards or sum(shard.samples for shard in shards) < 1:
         raise UserError("holds no sample", where=manifest, mend=mend)
     return {"shards": shards, "tokenizer": str(tokenizer), "tokenizer_sha256": sha256(tokenizer)}
+
+
+def _shard(entry: dict, folder: Path) -> Path:
+    """A shard's tar; one that was left behind is not missed where its packed images have travelled."""
+    path = folder / entry["path"]
+    return path if any((paths.cache() / "packed").glob(f"{entry['sha256']}-*.npy")) else _found(entry["path"], folder)
 
 
 def _found(name: str, folder: Path) -> Path:

@@ -5,13 +5,13 @@ The outcome is a table to commit and the lines to put into the study file; `dvc 
 """
 
 import dataclasses
-import os
 from dataclasses import dataclass
 
 from ..core import params, paths
 from ..core.errors import UserError
 from ..core.files import atomic_path
 from ..core.study import Run, Study, load_study
+from .command import add_machine_arguments, train_missing
 
 COLUMNS = ("architecture", "subset", "samples_seen", "seed", "learning_rate", "token_embedding_lr_scale", "dataset",
            "acc1", "acc5", "mean_reciprocal_rank", "n_items", "n_classes", "status")
@@ -44,7 +44,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--embedding-scales", type=_numbers, default=(5.0, 10.0), metavar="A,B")
     parser.add_argument("--samples", type=int, default=204_800, help="samples seen by a trial (default: %(default)s)")
     parser.add_argument("--dataset", default="icons", help="tuning set (default: %(default)s)")
-    parser.add_argument("--workers", type=int, help="trials at a time, one thread each (default: cores)")
+    add_machine_arguments(parser)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -67,7 +67,6 @@ def run(args) -> None:
 def trials(study: Study, names: list[str], args) -> list[Trial]:
     """Train what the grid of settings asks for, and score it."""
     from .finished import is_finished
-    from .schedule import train_all
     from .scoring import tuning_set
 
     subset = max(study.subset.subsets, key=lambda entry: entry.samples).name
@@ -79,8 +78,8 @@ def trials(study: Study, names: list[str], args) -> list[Trial]:
     ]
     missing = [spec for spec in specs if not is_finished(spec)]
     if missing:
-        train_all(missing, workers=args.workers or os.cpu_count() or 1)
-    return [_trial(spec, args.dataset, scored) for spec in specs]
+        train_missing(missing, study.train.precision, args)
+    return [_trial(spec, args.dataset, scored) for spec in specs if is_finished(spec)]
 
 
 def _spec(study: Study, name: str, subset: str, samples: int, rate: float, scale: float):

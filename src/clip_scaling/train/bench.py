@@ -1,0 +1,151 @@
+"""`clip-scaling bench train`: the embedded engine against open_clip_train, same models, data and machine.
+
+A small study is trained twice, two runs at a time with one thread each: by this package from an empty cache (decoding
+the shards included), and by open_clip_train 3.3 as it comes, one process a run. Samples per second are those within a
+run, start-up left out; wall and processor time are those of the whole study.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..core import paths
+from ..core.files import write_json
+from ..core.params import default_study
+from ..core.study import Run, Study, load_study
+from .models import load_tokenizer, model_config
+
+_OURS = """
+import sys
+from clip_scaling.core.study import load_study
+from clip_scaling.train.bench import specs
+from clip_scaling.train.schedule import train_all
+if __name__ == "__main__":
+    train_all(specs(load_study(sys.argv[1]), int(sys.argv[2])), workers=int(sys.argv[3]))
+"""
+
+_THEIRS = """
+import json, sys, time
+from clip_scaling.train.openclip import open_clip
+from open_clip_train import main as trainer
+open_clip.add_model_config(sys.argv[1])
+inner, seconds = trainer.train_one_epoch, []
+def timed(*args, **kwargs):
+    begun = time.perf_counter()
+    inner(*args, **kwargs)
+    seconds.append(time.perf_counter() - begun)
+trainer.train_one_epoch = timed
+trainer.main(sys.argv[3:])
+open(sys.argv[2], "w").write(json.dumps(sum(seconds)))
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A study trained once: wall and processor seconds, and samples per second within each run."""
+
+    wall: float
+    processor: float
+    samples_per_second: dict[str, float]
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--study", help="study whose towers and largest subset are used (default: params.yaml's)")
+    parser.add_argument("--samples", type=int, default=51_200, help="samples seen by the longer runs")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements here, too")
+
+
+def run(args) -> None:
+    study = load_study(args.study or default_study())
+    with tempfile.TemporaryDirectory(prefix="clip-scaling-bench-") as folder:
+        ours = _ours(study, args, Path(folder))
+        theirs = _theirs(study, args, Path(folder))
+    print(f"{'run':<34}{'ours':>10}{'open_clip':>12}  samples/s")
+    for name, speed in ours.samples_per_second.items():
+        other = theirs.samples_per_second[name]
+        print(f"{name:<34}{speed:>10,.0f}{other:>12,.0f}  {speed / other:.1f} x")
+    print(f"{'whole study, wall seconds':<34}{ours.wall:>10.1f}{theirs.wall:>12.1f}  {theirs.wall / ours.wall:.1f} x")
+    ratio = theirs.processor / ours.processor
+    print(f"{'whole study, processor seconds':<34}{ours.processor:>10.1f}{theirs.processor:>12.1f}  {ratio:.1f} x")
+    if args.json:
+        write_json(args.json, {"ours": asdict(ours), "open_clip_train": asdict(theirs)})
+
+
+def specs(study: Study, samples: int) -> list:
+    """Each tower of the study on its largest subset, for `samples` and a quarter of them."""
+    from .spec import run_spec
+
+    subset = max(study.subset.subsets, key=lambda entry: entry.samples).name
+    return [
+        run_spec(study, Run(architecture=entry.name, subset=subset, samples_seen=seen))
+        for entry in study.train.architectures for seen in (samples, samples // 4)
+    ]
+
+
+def _measure(work) -> tuple[float, float]:
+    """Wall seconds of `work()`, and processor seconds of the processes that it started and waited for."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    work()
+    wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _ours(study: Study, args, folder: Path) -> Measured:
+    environment = {
+        **os.environ, "CLIP_SCALING_CACHE": str(folder / "cache"), "CLIP_SCALING_ROOT": str(paths.project_root()),
+    }
+    script = folder / "ours.py"
+    script.write_text(_OURS)
+    command = [sys.executable, str(script), args.study or default_study(), str(args.samples), str(args.workers)]
+    wall, processor = _measure(lambda: subprocess.run(command, env=environment, check=True))
+    speeds = {}
+    for spec in specs(study, args.samples):
+        timing = json.loads((folder / "cache" / "runs" / spec.digest / "timing.json").read_text())
+        speeds[spec.run] = timing["samples_per_second"]
+    return Measured(wall, processor, speeds)
+
+
+def _theirs(study: Study, args, folder: Path) -> Measured:
+    from .schedule import cost
+
+    wanted = sorted(specs(study, args.samples), key=cost, reverse=True)
+
+    def study_of_processes() -> None:
+        with ThreadPoolExecutor(args.workers) as pool:
+            list(pool.map(lambda spec: _one_of_theirs(spec, folder), wanted))
+
+    wall, processor = _measure(study_of_processes)
+    seconds = {spec.run: float((folder / f"{spec.run}.seconds").read_text()) for spec in wanted}
+    return Measured(wall, processor, {spec.run: spec.samples_seen / seconds[spec.run] for spec in wanted})
+
+
+def _one_of_theirs(spec, folder: Path) -> None:
+    context = spec.config["text_cfg"]["context_length"]
+    config = model_config(spec.config, load_tokenizer(Path(spec.tokenizer), context))
+    config["text_cfg"]["tokenizer_kwargs"] = {"bpe_path": spec.tokenizer}
+    model = folder / f"{spec.architecture}-{spec.samples_seen}.json"
+    write_json(model, config)
+    script = folder / "theirs.py"
+    script.write_text(_THEIRS)
+    arguments = {
+        "model": model.stem, "train-data": "::".join(shard.path for shard in spec.shards),
+        "train-num-samples": spec.samples_seen, "dataset-type": "webdataset", "batch-size": spec.batch_size,
+        "epochs": 1, "precision": "fp32", "workers": 1, "lr": spec.learning_rate, "warmup": spec.warmup_steps,
+        "beta1": spec.beta1, "beta2": spec.beta2, "wd": spec.weight_decay, "seed": spec.seed,
+        "logs": folder / "logs", "name": spec.run, "device": "cpu",
+    }
+    words = [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
+    result = subprocess.run(
+        [sys.executable, str(script), str(model), str(folder / f"{spec.run}.seconds"), *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )
+    if result.returncode:
+        raise RuntimeError(f"open_clip_train failed on {spec.run}:\n{result.stderr[-2000:]}")
