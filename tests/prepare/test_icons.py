@@ -46,6 +46,8 @@ def test_sets_are_left_out_with_a_reason(tmp_path, license_, category, reason):
         ('<use href="other.svg#a"/>', LeftOut.ACTIVE), ('<path fill="url(http://x)"/>', LeftOut.ACTIVE),
         ("<foreignObject/>", LeftOut.ACTIVE), ("< SCRIPT >", LeftOut.ACTIVE), ("<style>@import 'x'</style>", LeftOut.ACTIVE),
         ('<animate attributeName="d"/>', LeftOut.ANIMATED), ('<set to="1"/>', LeftOut.ANIMATED), ("<g/>" * 20_000, LeftOut.LARGE),
+        ("<g>" * 300 + "</g>" * 300, LeftOut.COSTLY), ('<use href="#a"/>' * 200, LeftOut.COSTLY),
+        ('<filter><feTurbulence numOctaves="999999999"/></filter>', LeftOut.COSTLY),
     ],
 )
 def test_drawings_that_do_more_than_draw_are_refused_and_counted(tmp_path, body, reason):

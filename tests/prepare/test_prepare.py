@@ -80,6 +80,15 @@ def test_renders_are_square_dark_on_white():
     assert render.render(Icon("s", "n", "<g><", (0, 0, 24, 24), ""), 32).left_out is LeftOut.RENDER_FAILED
 
 
+def test_a_killed_renderer_is_a_sentence(monkeypatch):
+    import os
+
+    monkeypatch.setattr(render, "render", lambda icon, size: os._exit(9))
+    icon = Icon("set", "name", '<path d="M0 0h9v9z"/>', (0.0, 0.0, 24.0, 24.0), "")
+    with pytest.raises(UserError, match="was killed"):
+        list(render.render_all([icon] * 3, 32, workers=1))
+
+
 def test_nearest_agrees_with_the_definition():
     generator = np.random.default_rng(0)
     queries, references = (generator.integers(0, 255, (n, 16), dtype=np.uint8) for n in (5, 40))

@@ -27,6 +27,9 @@ _ACTIVE = re.compile(
 # Hundreds of megabytes are searched: the pattern is asked only where one of these stands.
 _SUSPECT = ("<script", "<foreign", "<iframe", "<object", "<embed", "<image", "<style", "<text", "<!", "<?", "script:",
             " on", "\ton", "\non", "\"on", "'on", "href", "src", "url(", "< ")
+# Few bytes can keep the renderer busy for hours, or deepen its recursion until the process dies: copies of copies, noise
+# of a billion octaves, groups in groups. The icons that are used hold 163 closing tags and 84 copies at most.
+_MOST_CLOSED, _MOST_COPIES = 200, 128
 _ANIMATED = re.compile(r"<\s*(animate|set\b)", re.I)
 
 
@@ -40,6 +43,7 @@ class LeftOut(StrEnum):
     HIDDEN = "hidden by the packager"
     ANIMATED = "animated"
     LARGE = "drawing is too large"
+    COSTLY = "drawing nests or repeats too much, or makes noise"
     ACTIVE = "drawing holds more than shapes (script, text, foreign file or entity)"
     SAME_BODY = "same drawing as another icon"
     UNNAMED = "name without a word"
@@ -165,12 +169,19 @@ def _icon_reason(icon: Icon, hidden: bool) -> LeftOut | None:
         return LeftOut.ANIMATED
     if _is_active(icon.body):
         return LeftOut.ACTIVE
+    if _is_costly(icon.body):
+        return LeftOut.COSTLY
     return None if re.search("[a-z]", icon.name) else LeftOut.UNNAMED
 
 
 def _is_active(body: str) -> bool:
     lower = body.lower()
     return any(word in lower for word in _SUSPECT) and bool(_ACTIVE.search(lower))
+
+
+def _is_costly(body: str) -> bool:
+    copies = body.count("<use") + body.count(":use")
+    return body.count("</") > _MOST_CLOSED or copies > _MOST_COPIES or "feTurbulence" in body
 
 
 def _without_same_bodies(icons: list[Icon]) -> list[Icon]:

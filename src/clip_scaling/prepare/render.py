@@ -4,14 +4,17 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.errors import UserError
 from .icons import Icon, LeftOut
 
 _INK, _PAPER = "#1a1a1a", "#ffffff"
 _CHUNK = 256
+_VISIBLE = [255 if value > 24 else 0 for value in range(256)]
 SIDE = 16  # of the blurred picture that near-duplicates are compared by
 
 
@@ -68,7 +71,7 @@ def blurred_ink(picture) -> np.ndarray | None:
     from PIL import Image, ImageOps
 
     ink = ImageOps.invert(picture.convert("L"))
-    box = ink.point(lambda value: 255 if value > 24 else 0).getbbox()
+    box = ink.point(_VISIBLE).getbbox()
     if box is None:
         return None
     width, height = box[2] - box[0], box[3] - box[1]
@@ -83,7 +86,10 @@ def _render_chunk(icons: Sequence[Icon], size: int) -> list[Render]:
 
 
 def render_all(icons: Sequence[Icon], size: int, workers: int | None = None) -> Iterator[Render]:
-    """Render in order, several processes side by side; the result does not depend on how many."""
+    """Render in order, several processes side by side; the result does not depend on how many.
+
+    Raises UserError where a process is killed.
+    """
     from tqdm import tqdm
 
     chunks = [icons[start : start + _CHUNK] for start in range(0, len(icons), _CHUNK)]
@@ -91,6 +97,12 @@ def render_all(icons: Sequence[Icon], size: int, workers: int | None = None) -> 
         tqdm(total=len(icons), desc="rendering", unit="icon", unit_scale=True, mininterval=1) as bar,
         ProcessPoolExecutor(workers or os.cpu_count()) as pool,
     ):
-        for renders in pool.map(_render_chunk, chunks, [size] * len(chunks)):
-            bar.update(len(renders))
-            yield from renders
+        try:
+            for renders in pool.map(_render_chunk, chunks, [size] * len(chunks)):
+                bar.update(len(renders))
+                yield from renders
+        except (KeyboardInterrupt, GeneratorExit):
+            pool.shutdown(wait=False, cancel_futures=True)  # else leaving would wait for every icon
+            raise
+        except BrokenProcessPool:
+            raise UserError("a rendering process was killed", mend="free memory, or give fewer --workers, and run it again") from None
