@@ -21,7 +21,11 @@ class Chapter:
 
 CHAPTERS = (
     Chapter("methods", "How it was done"),
+    Chapter("reproduce", "How it was done"),
+    Chapter("paper_scale", "How it was done"),
+    Chapter("checklist", "How it was done"),
     Chapter("glossary", "How it was done"),
+    Chapter("changelog", "How it was done"),
 )
 
 

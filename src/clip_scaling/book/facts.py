@@ -46,14 +46,27 @@ def study_facts(study: str) -> dict:
         "scores": len(tables.scores),
         "laws": fitted.power_laws(tables.laws, shown).to_dict("records"),
         "pages": [{"name": name, "title": titles[name]} for name in chapters.notebooks_of(study)],
-        "data_card": data_card(study),
+        "data_card": optional_json(study, "data_card.json"),
+        "verification": optional_json(study, "verification.json"),
+        "training": training(study),
     }
 
 
-def data_card(study: str) -> dict | None:
-    """results/<study>/data_card.json, or None where the study has none."""
-    file = paths.results(study) / "data_card.json"
+def optional_json(study: str, name: str) -> dict | None:
+    """results/<study>/<name>, or None where the study has none."""
+    file = paths.results(study) / name
     return read_json(file) if file.is_file() else None
+
+
+def training(study: str) -> dict | None:
+    """Hours, devices and versions of the study's own training, or None where nothing was timed."""
+    file = paths.results(study) / "timings.csv"
+    if not file.is_file():
+        return None
+    timings = pd.read_csv(file)
+    return {"hours": timings["seconds"].sum() / 3600, "devices": _listed(timings["device"]),
+            "versions": _listed(timings["versions"]), "spikes": int(timings["loss_spikes"].sum()),
+            "fastest": timings["samples_per_second"].max(), "slowest": timings["samples_per_second"].min()}
 
 
 def _title(study: str) -> str:
