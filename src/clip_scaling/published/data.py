@@ -46,11 +46,14 @@ class Published:
 
     def points(self, task: str, dataset: str, metric: str) -> pd.DataFrame:
         """Rows of `errors` for one evaluation set, by compute. Raises UserError where there are none."""
-        errors = self.errors
-        chosen = errors[(errors["task"] == task) & (errors["dataset"] == dataset) & (errors["metric"] == metric)]
-        if chosen.empty:
+        if (task, dataset, metric) not in self._by_set:
             raise UserError(f"no {metric} of {task} on {dataset!r}", where=self.folder, mend="name a released set")
-        return chosen.sort_values(["compute", "run"]).reset_index(drop=True)
+        return self._by_set[task, dataset, metric].copy()
+
+    @cached_property
+    def _by_set(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        rows = self.errors.sort_values(["compute", "run"])
+        return {key: own.reset_index(drop=True) for key, own in rows.groupby(["task", "dataset", "metric"])}
 
     def check(self) -> None:
         """Read every table; each run named anywhere must be one of runs.csv. Raises UserError."""

@@ -22,17 +22,28 @@ SCENARIO_SAMPLES = {
 
 @dataclass(frozen=True)
 class PaperFit:
-    """E = beta C^alpha through `x` = log10 C and `y` = log10 E; `half_width` of alpha's 95 % t-interval (NaN for 2)."""
+    """E = beta C^alpha through `x` = log10 C and `y` = log10 E."""
 
     alpha: float
     beta: float
-    half_width: float
     x: tuple[float, ...]
     y: tuple[float, ...]
 
     def error(self, compute: float | np.ndarray) -> float | np.ndarray:
         """Predicted error (a fraction) at a total compute in GMAC."""
         return self.beta * np.asarray(compute, float) ** self.alpha
+
+    @property
+    def half_width(self) -> float:
+        """Half of alpha's 95 % t-interval; NaN for two points."""
+        from scipy.stats import t
+
+        x, y = np.asarray(self.x), np.asarray(self.y)
+        freedom, centred = len(x) - 2, x - x.mean()
+        if freedom < 1:
+            return float("nan")
+        residual = y - np.log10(self.beta) - self.alpha * x
+        return float(t.ppf(0.975, freedom) * np.sqrt(residual @ residual / freedom / (centred @ centred)))
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -84,10 +95,4 @@ def _line(x: np.ndarray, y: np.ndarray) -> PaperFit:
         )
     alpha = centred @ y / spread
     intercept = y.mean() - alpha * x.mean()
-    half_width = np.nan
-    if len(x) > 2:
-        from scipy.stats import t
-
-        residual = y - intercept - alpha * x
-        half_width = t.ppf(0.975, len(x) - 2) * np.sqrt(residual @ residual / (len(x) - 2) / spread)
-    return PaperFit(float(alpha), float(10**intercept), float(half_width), tuple(x), tuple(y))
+    return PaperFit(float(alpha), float(10**intercept), tuple(x), tuple(y))

@@ -2,6 +2,8 @@
 
 from functools import lru_cache
 
+import pandas as pd
+
 from .. import frames, tables
 from ..data import Published
 from ..paper_fit import PaperFit, fit_points
@@ -12,10 +14,15 @@ FAMILIES = ("LAION", "CLIP-WIT")
 ZERO_SHOT = (frames.IMAGENET, frames.ROBUSTNESS, frames.MSCOCO, frames.FLICKR)
 
 
+@lru_cache(maxsize=8)
+def _figure(published: Published, rows: str) -> pd.DataFrame:
+    return getattr(frames, rows)(published)
+
+
 @lru_cache(maxsize=128)
 def fit(published: Published, rows: str, panel: str, family: str) -> PaperFit:
     """The paper's fit of a family in a panel of a figure, e.g. ("figure_1a", "ImageNet", "LAION")."""
-    points = getattr(frames, rows)(published)
+    points = _figure(published, rows)
     return fit_points(points[points["panel"] == panel], family)
 
 
