@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from clip_scaling.core.errors import UserError
 from clip_scaling.train import models, towers
@@ -19,20 +20,25 @@ def _pairs(count: int, model, size: int):
     return images, tokens
 
 
-def _as_open_clip(images: torch.Tensor) -> torch.Tensor:
-    mean, std = torch.tensor(open_clip.OPENAI_DATASET_MEAN), torch.tensor(open_clip.OPENAI_DATASET_STD)
-    return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+def _as_open_clip(images: torch.Tensor, model) -> torch.Tensor:
+    """Through open_clip's own transform, image by image."""
+    preprocess = getattr(model.visual, "preprocess_cfg", None) or {}
+    transform = open_clip.image_transform(
+        (32, 32), is_train=False, mean=preprocess.get("mean"), std=preprocess.get("std"))
+    return torch.stack([transform(Image.fromarray(image.numpy())) for image in images])
 
 
+@pytest.mark.parametrize("normalisation", models.NORMALISATIONS)
 @pytest.mark.parametrize("name", models.own_architectures())
-def test_fast_towers_agree_with_open_clip(name):
+def test_fast_towers_agree_with_open_clip(name, normalisation):
     """Features, loss and every gradient, against open_clip's own forward pass."""
     model = models.build_model(models.architecture(name), seed=1)
+    models.set_normalisation(model, models.NORMALISATIONS[normalisation])
     assert towers.is_plain(model)
     images, tokens = _pairs(12, model, 32)
     loss = open_clip.ClipLoss()
 
-    expected = model.encode_image(_as_open_clip(images), normalize=True), model.encode_text(tokens, normalize=True)
+    expected = model.encode_image(_as_open_clip(images, model), normalize=True), model.encode_text(tokens, normalize=True)
     loss(*expected, model.logit_scale.exp()).backward()
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
     model.zero_grad()
@@ -53,7 +59,7 @@ def test_a_variation_goes_through_open_clips_own_towers():
     images, tokens = _pairs(4, model, 32)
     assert not towers.is_plain(model)
     image_features, text_features = towers.features(model)(images, tokens[:, :9])
-    torch.testing.assert_close(image_features, model.encode_image(_as_open_clip(images), normalize=True), atol=1e-6, rtol=0)
+    torch.testing.assert_close(image_features, model.encode_image(_as_open_clip(images, model), normalize=True), atol=1e-6, rtol=0)
     torch.testing.assert_close(text_features, model.encode_text(tokens, normalize=True), atol=1e-6, rtol=0)
 
 
@@ -78,6 +84,7 @@ def test_saved_model_loads_in_our_loader_and_open_clips(project, spec, tmp_path,
     tokenizer = models.load_tokenizer(spec.tokenizer)
     config = models.model_config(spec.config, tokenizer)
     model = models.build_model(config, seed=2)
+    models.set_normalisation(model, models.NORMALISATIONS["ink"])
     models.save_model(model, config, spec.tokenizer, tmp_path / "run")
     loaded, loaded_tokenizer = models.load_model(tmp_path / "run")
     tokens = loaded_tokenizer(["a red bar"])
@@ -85,11 +92,15 @@ def test_saved_model_loads_in_our_loader_and_open_clips(project, spec, tmp_path,
     assert tokens.max() == tokenizer.vocab_size - 1
     with torch.no_grad():
         assert torch.equal(loaded.encode_text(tokens), model.eval().encode_text(tokens))
+    assert loaded.visual.preprocess_cfg["mean"] == [1.0, 1.0, 1.0]
     monkeypatch.chdir(tmp_path / "run")
-    open_clip.add_model_config(tmp_path / "run" / "model.json")
-    theirs = open_clip.create_model("model", pretrained=str(tmp_path / "run" / "model.safetensors"))
+    theirs, transform = open_clip.create_model_from_pretrained("local-dir:.")
+    their_tokens = open_clip.get_tokenizer("local-dir:.")(["a red bar"])
+    white = transform(Image.new("RGB", (32, 32), "white"))
+    assert bool((white == 0).all())
     with torch.no_grad():
-        assert torch.equal(theirs.encode_text(open_clip.get_tokenizer("model")(["a red bar"])), model.encode_text(tokens))
+        assert torch.equal(theirs.encode_text(their_tokens), model.encode_text(tokens))
+        assert torch.equal(theirs.encode_image(white[None]), model.encode_image(white[None]))
 
 
 @pytest.mark.parametrize("broken", ["model.safetensors", "model.json", "bpe.txt.gz"])

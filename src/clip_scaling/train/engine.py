@@ -20,7 +20,7 @@ from ..core import paths
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .finished import processor, save_failed, save_finished
 from .loader import Prefetcher
-from .models import build_model, load_tokenizer, model_config
+from .models import NORMALISATIONS, build_model, load_tokenizer, model_config, set_normalisation
 from .openclip import open_clip
 from .optimizer import FlatAdamW, learning_rate_factor
 from .order import Batches
@@ -76,6 +76,7 @@ class Session:
             spec.config, load_tokenizer(Path(spec.tokenizer), spec.config["text_cfg"]["context_length"])
         )
         self.model = build_model(self.config, seed=spec.seed).to(device)
+        set_normalisation(self.model, NORMALISATIONS[spec.normalisation])
         self.optimizer = FlatAdamW(
             self.model, weight_decay=spec.weight_decay, beta1=spec.beta1, beta2=spec.beta2, clip=spec.gradient_clip,
             embedding_scale=spec.token_embedding_lr_scale, on_device=type(self) is not Session,

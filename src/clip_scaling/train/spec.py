@@ -10,7 +10,7 @@ from ..core.files import digest, read_json, sha256
 from ..core.study import Run, Study
 from .models import architecture
 
-RECIPE = 1  # goes up whenever the same specification would give other weights
+RECIPE = 2  # goes up whenever the same specification would give other weights
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class RunSpec:
     beta2: float
     gradient_clip: float | None
     augment_shift: int
+    normalisation: str
 
     @property
     def steps(self) -> int:
@@ -98,6 +99,7 @@ def run_spec(study: Study, run: Run) -> RunSpec:
         warmup_steps=round(train.warmup_fraction * (run.samples_seen // batch)) if warmup is None else warmup,
         precision=run.precision or train.precision, weight_decay=train.weight_decay,
         beta1=train.beta1, beta2=train.beta2, gradient_clip=train.gradient_clip, augment_shift=train.augment_shift,
+        normalisation="open_clip" if study.prepare.source == "shards" else "ink",
     )
 
 

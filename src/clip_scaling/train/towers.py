@@ -20,9 +20,10 @@ from .openclip import open_clip
 
 
 def image_scale(model) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scale and shift (each [3]) that turn bytes into open_clip's normalised pixels: (byte / 255 - mean) / std."""
-    mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN)
-    std = torch.tensor(open_clip.OPENAI_DATASET_STD)
+    """Scale and shift (each [3]) that turn bytes into the model's input: (byte / 255 - mean) / std."""
+    default = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
+    preprocess = getattr(model.visual, "preprocess_cfg", None) or default
+    mean, std = torch.tensor(preprocess["mean"]), torch.tensor(preprocess["std"])
     device = next(model.parameters()).device
     return (1 / (255 * std)).to(device), (-mean / std).to(device)
 
@@ -72,23 +73,23 @@ def _open_clip_features(model, scale: torch.Tensor, shift: torch.Tensor):
 
 
 def _patches(images: torch.Tensor, patch: int) -> torch.Tensor:
-    """Bytes [B, H, W, 3] -> float [B, 1 + patches, patch * patch * 3], less 128, colour last; row 0 is zero.
+    """Bytes [B, H, W, 3] -> float [B, 1 + patches, patch * patch * 3], less 255, colour last; row 0 is zero.
 
-    Less 128 they are small whole numbers, which bf16 holds exactly. Row 0 stands for the class token.
+    White is zero, and bf16 holds the others exactly, too. Row 0 stands for the class token.
     """
     batch, height, width, colours = images.shape
     rows, columns = height // patch, width // patch
     grid = images.view(batch, rows, patch, columns, patch * colours).permute(0, 1, 3, 2, 4)
     patches = torch.empty(batch, 1 + rows * columns, patch * patch * colours, device=images.device)
-    patches[:, 0] = 128
+    patches[:, 0] = 255
     patches[:, 1:].view(batch, rows, columns, patch, patch * colours).copy_(grid)
-    return patches.sub_(128)
+    return patches.sub_(255)
 
 
 def _image_tower(visual, patches: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     width = visual.conv1.out_channels
     kernel = visual.conv1.weight.permute(0, 2, 3, 1).reshape(width, -1)
-    normalised = (kernel @ (shift + 128 * scale)).expand(patches.shape[1] - 1, width)
+    normalised = (kernel @ (shift + 255 * scale)).expand(patches.shape[1] - 1, width)
     start = torch.cat([visual.class_embedding[None], normalised]) + visual.positional_embedding
     x = visual.ln_pre(F.linear(patches, kernel * scale) + start)
     *blocks, last = visual.transformer.resblocks
