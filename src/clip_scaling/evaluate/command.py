@@ -25,10 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                            help="evaluation folder in CLIP_benchmark's webdataset layout; may be repeated")
     any_model.add_argument("--task", choices=TASKS, default="auto", help="default: what the folder is made for")
     any_model.add_argument("--device", default="cpu", help="cpu or cuda")
+    any_model.add_argument("--paper-sets", action="store_true", help="list the paper's evaluation sets and end")
     any_model.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.paper_sets:
+        return _paper_sets(args.json)
     if args.model or args.pretrained or args.data:
         return _any_model(args)
     return _study(args)
@@ -87,6 +90,30 @@ def evaluate_model(model: str, pretrained: str | None, data: list[Path], task: s
     rows = []
     for folder in folders:
         chosen = task if task != "auto" else ("retrieval" if folder.kind is Kind.RETRIEVAL else "zeroshot")
-        for score in tasks.kept(named[chosen], subject, folder):
+        scores = tasks.kept(named[chosen], subject, folder)
+        for sentence in _differences(folder, scores):
+            print(sentence, file=sys.stderr)
+        for score in scores:
             rows.append({"model": subject.name, **asdict(score)})
     return rows
+
+
+def _differences(folder, scores: list) -> list[str]:
+    from .paper_sets import differences
+
+    images = [score.n_items for score in scores if score.split == "test" and not score.metric.startswith("image_")]
+    return differences(folder, images[0]) if images else []
+
+
+def _paper_sets(as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from .paper_sets import paper_sets
+
+    if as_json:
+        json.dump([asdict(one) for one in paper_sets()], sys.stdout, indent=1)
+        print()
+        return
+    for one in paper_sets():
+        counts = [str(count) if count else "-" for count in (one.n_items, one.n_classes, one.n_templates)]
+        print(f"{one.dataset:36} {one.folder:36} {one.metric:24} " + " ".join(f"{count:>6}" for count in counts))

@@ -20,14 +20,26 @@ def text_features(model: Model, texts: list[str]):
     """L2-normalised text features, float32 [len(texts), D] on the CPU; equal texts are encoded once."""
     import torch
 
-    unique = list(dict.fromkeys(texts))
-    tokens = model.tokenizer(unique)
+    unique = tuple(dict.fromkeys(texts))
+    tokens = _tokens(model, unique)
     content = hashlib.sha256(tokens.numpy().tobytes()).hexdigest()
     features = _kept(model, f"text-{content}", lambda: _encode(model, tokens, model.clip.encode_text))
     if len(unique) == len(texts):
         return features
     place = {text: row for row, text in enumerate(unique)}
     return features[torch.tensor([place[text] for text in texts])]
+
+
+_TOKENS: dict = {}  # of the last few sets of texts: all models of a study share them
+
+
+def _tokens(model: Model, texts: tuple[str, ...]):
+    key = (model.vocabulary, texts)
+    if key not in _TOKENS:
+        while len(_TOKENS) >= 16:
+            del _TOKENS[next(iter(_TOKENS))]
+        _TOKENS[key] = model.tokenizer(list(texts))
+    return _TOKENS[key]
 
 
 def encode_images(model: Model, images, *, visual=None):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.files import digest, read_json
+from ..core.files import digest, read_json, sha256
 from .folder import Geometry
 
 
@@ -17,6 +17,7 @@ class Model:
     name: str
     clip: object  # encode_image(float [N, 3, H, W]), encode_text(long [N, L])
     tokenizer: object  # list of str -> long [N, L]
+    vocabulary: str  # names the tokenizer: models with equal names share tokens
     geometry: Geometry
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -24,7 +25,7 @@ class Model:
     content: str
 
 
-def wrap(clip, tokenizer, *, name: str, config: object, device: str = "cpu") -> Model:
+def wrap(clip, tokenizer, *, name: str, vocabulary: str, config: object, device: str = "cpu") -> Model:
     """Make a Model of an open_clip model and its tokenizer; `config` is whatever else the numbers depend on."""
     from ..train.openclip import open_clip
 
@@ -40,7 +41,7 @@ def wrap(clip, tokenizer, *, name: str, config: object, device: str = "cpu") -> 
     mean, std = tuple(preprocess["mean"]), tuple(preprocess["std"])
     content = digest([config, _weights_digest(clip), [*geometry.size, geometry.interpolation, geometry.resize_mode,
                                                       geometry.fill_color], mean, std])
-    return Model(name, clip.to(device).eval(), tokenizer, geometry, mean, std, device, content)
+    return Model(name, clip.to(device).eval(), tokenizer, vocabulary, geometry, mean, std, device, content)
 
 
 def _weights_digest(clip) -> str:
@@ -59,7 +60,10 @@ def from_run(folder: Path, *, device: str = "cpu") -> Model:
 
     folder = Path(folder)
     clip, tokenizer = load_model(folder)
-    return wrap(clip, tokenizer, name=folder.name, config=read_json(folder / "model.json"), device=device)
+    config = read_json(folder / "model.json")
+    merges = folder / config["text_cfg"]["tokenizer_kwargs"]["bpe_path"]
+    vocabulary = f"{sha256(merges)}-{tokenizer.context_length}"
+    return wrap(clip, tokenizer, name=folder.name, vocabulary=vocabulary, config=config, device=device)
 
 
 def from_open_clip(architecture: str, pretrained: str, *, device: str = "cpu") -> Model:
@@ -82,7 +86,7 @@ def from_open_clip(architecture: str, pretrained: str, *, device: str = "cpu") -
         what = f"does not load as {architecture} ({' '.join(first)})"
         raise UserError(what, where=pretrained, mend="name the architecture that the checkpoint was made for") from None
     name = Path(pretrained).stem if Path(pretrained).is_file() else f"{architecture}_{pretrained}"
-    return wrap(clip, tokenizer, name=name, config=config, device=device)
+    return wrap(clip, tokenizer, name=name, vocabulary=architecture, config=config, device=device)
 
 
 def _check_source(open_clip, architecture: str, pretrained: str) -> None:

@@ -19,7 +19,18 @@ PROBES = {"10shot": 10, "25shot": 25, "full": None}
 
 def zeroshot(model: Model, folder: Folder) -> list[Score]:
     """Zero-shot classification on `test`, and on `all` where near-duplicates were set apart."""
-    return [score for split, parts in _splits(folder).items() for score in _zeroshot_split(model, folder, split, parts)]
+    from .zeroshot import classifier
+
+    if folder.kind is Kind.RETRIEVAL:
+        raise UserError("is a retrieval set", where=folder.path, mend="take --task retrieval")
+    if not folder.templates:
+        raise UserError("has no zeroshot_classification_templates.txt", where=folder.path, mend="write one")
+    weights = classifier(model, folder.classnames, folder.templates)
+    return [
+        score
+        for split, parts in _splits(folder).items()
+        for score in _zeroshot_split(model, folder, split, parts, weights)
+    ]
 
 
 def retrieval(model: Model, folder: Folder) -> list[Score]:
@@ -42,17 +53,13 @@ def _features(model: Model, folder: Folder, parts: list[str]):
     return torch.cat([image_features(model, part) for part in items]), items
 
 
-def _zeroshot_split(model: Model, folder: Folder, split: str, parts: list[str]) -> list[Score]:
+def _zeroshot_split(model: Model, folder: Folder, split: str, parts: list[str], weights) -> list[Score]:
     import numpy as np
 
-    from .zeroshot import classification_metrics, classifier, mean_average_precision
+    from .zeroshot import classification_metrics, mean_average_precision
 
-    if folder.kind is Kind.RETRIEVAL:
-        raise UserError("is a retrieval set", where=folder.path, mend="take --task retrieval")
-    if not folder.templates:
-        raise UserError("has no zeroshot_classification_templates.txt", where=folder.path, mend="write one")
     features, items = _features(model, folder, parts)
-    logits = 100.0 * features @ classifier(model, folder.classnames, folder.templates)
+    logits = 100.0 * features @ weights
     labels = np.concatenate([part.labels for part in items])
     if folder.kind is Kind.MULTILABEL:
         metrics = {"mean_average_precision": mean_average_precision(logits.numpy(), labels)}
