@@ -17,11 +17,11 @@ import numpy as np
 from ..core import paths
 from ..core.errors import UserError
 from ..core.files import atomic_path, digest, sha256, write_json
+from ..subset.reader import LARGEST_PIXELS, MOST_SCANS
 from ..subset.tarfiles import Fault, members
 
 IMAGES = ("webp", "png", "jpg", "jpeg")
 _LARGEST_FIELD = 64 << 20  # bytes of one image or label: more is no evaluation sample
-_LARGEST_PIXELS = 64_000_000  # looked at before a pixel is decoded
 _PACKING = 1  # raise when packed content changes for equal input
 
 
@@ -110,7 +110,7 @@ def shards(folder: Folder, split: str) -> list[Path]:
     """The split's tars in order. Raises UserError where there is none or fewer than nshards.txt says."""
     where = folder.path / split
     said = _lines(where / "nshards.txt", optional=True)
-    if said and said[0].isdigit():
+    if said and said[0].isdigit() and len(said[0]) < 7:
         found = [where / f"{index}.tar" for index in range(int(said[0]))]
     else:
         found = sorted(where.glob("*.tar"))
@@ -166,14 +166,14 @@ def _pack(folder: Folder, found: list[Path], geometry: Geometry, target: Path, b
         raise UserError("holds no sample", where=found[0], mend="prepare the evaluation set again")
     resize = _resizer(geometry)
     fields = []
-    with atomic_path(target) as temporary:
-        packed = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(samples), *geometry.size, 3))
-        for row, (path, sample) in enumerate(samples):
+    about = {"descr": "|u1", "fortran_order": False, "shape": (len(samples), *geometry.size, 3)}
+    # Written row by row, not through a memory map: on a full disk that ends the process by a signal.
+    with atomic_path(target) as temporary, open(temporary, "wb") as packed:
+        np.lib.format.write_array_header_1_0(packed, about)
+        for path, sample in samples:
             with open(path, "rb") as file:
-                packed[row] = _image(file, sample, path, resize)
+                packed.write(np.ascontiguousarray(_image(file, sample, path, resize)))
                 fields.append(_field(file, sample, path, folder))
-        packed.flush()
-        del packed
     write_json(beside, fields)
 
 
@@ -213,10 +213,12 @@ def _image(file: io.BufferedReader, sample: dict, path: Path, resize) -> np.ndar
     content = _read(file, sample, "image", path)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as image:
-            if image.width * image.height > _LARGEST_PIXELS:
+            if image.width * image.height > LARGEST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels")
+            if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MOST_SCANS:
+                raise ValueError(f"more than {MOST_SCANS} scans")
             return np.asarray(resize(image.convert("RGB")))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # noqa: BLE001 - decoders raise whatever a stranger's bytes lead them to
         what = f"sample {sample['key'][1]} is no readable image ({error})"
         raise UserError(what, where=path, mend="leave the sample out") from None
 
@@ -232,13 +234,13 @@ def _field(file: io.BufferedReader, sample: dict, path: Path, folder: Folder) ->
     if folder.kind is Kind.MULTILABEL:
         try:
             row = np.load(io.BytesIO(_read(file, sample, "npy", path)), allow_pickle=False)
-        except (ValueError, OSError, EOFError):
+        except (ValueError, OSError, EOFError, MemoryError):  # the last: a header that promises too much
             row = np.empty(0)
         if row.shape != (len(folder.classnames),) or not np.isin(row, (0, 1)).all():
             raise UserError(f"labels of sample {key} are no 0/1 row of {len(folder.classnames)}", where=path)
         return [int(value) for value in row]
     text = _read(file, sample, "cls", path).decode("ascii", errors="replace").strip()
-    if not text.isdigit() or int(text) >= len(folder.classnames):
+    if not text.isdigit() or len(text) > 9 or int(text) >= len(folder.classnames):
         mend = f"write a whole number below {len(folder.classnames)}, the lines of classnames.txt"
         raise UserError(f"class of sample {key} is {text[:20]!r}", where=path, mend=mend)
     return int(text)

@@ -1,0 +1,148 @@
+"""Evaluation folders: packed once by content, equal to open_clip's transform, and every fault named with its place."""
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("torch")
+Image = pytest.importorskip("PIL.Image")
+
+from clip_scaling.core import paths  # noqa: E402
+from clip_scaling.core.errors import UserError  # noqa: E402
+from clip_scaling.evaluate import folder as subject  # noqa: E402
+from clip_scaling.evaluate.folder import Geometry, Kind, open_folder, read_split  # noqa: E402
+
+GEOMETRY = Geometry((32, 32))
+
+
+def encoded(image, form: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def test_reads_labels_in_the_order_of_the_tars(classification):
+    items = read_split(open_folder(classification), "test", GEOMETRY)
+    expected = []
+    for shard in (0, 1):
+        with tarfile.open(classification / "test" / f"{shard}.tar") as tar:
+            expected += [int(tar.extractfile(name).read()) for name in tar.getnames() if name.endswith(".cls")]
+    assert items.labels.tolist() == expected
+    assert items.images.shape == (90, 32, 32, 3) and items.images.dtype == np.uint8
+
+
+def test_decoded_once_for_equal_content(classification, tmp_path, monkeypatch):
+    first = read_split(open_folder(classification), "test", GEOMETRY)
+    monkeypatch.setattr(subject, "_image", lambda *_: pytest.fail("decoded again"))
+    again = read_split(open_folder(classification), "test", GEOMETRY)
+    assert again.content == first.content and (again.images == first.images).all()
+
+
+def test_other_content_or_geometry_is_packed_apart(classification, tmp_path, make):
+    folder = open_folder(classification)
+    contents = {read_split(folder, "test", Geometry((size, size))).content for size in (16, 32)}
+    other = make.classification_folder(tmp_path / "other", seed=5)
+    contents.add(read_split(open_folder(other), "test", GEOMETRY).content)
+    assert len(contents) == len(list((paths.cache() / "packed").glob("*.npy"))) == 3
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
+def test_any_format_and_mode_equals_open_clips_transform(tmp_path, make, form, mode):
+    if form == "JPEG" and mode in ("RGBA", "P"):
+        pytest.skip("no such JPEG")
+    import torch
+
+    from clip_scaling.train.openclip import open_clip
+
+    random = np.random.default_rng(0)
+    image = Image.fromarray(random.integers(0, 255, (50, 41, 3), dtype=np.uint8)).convert(mode)
+    content = encoded(image, form)
+    (tmp_path / "classnames.txt").write_text("only\n")
+    make.write_split(tmp_path, "test", [{form.lower(): content, "cls": b"0"}])
+    found = read_split(open_folder(tmp_path), "test", GEOMETRY).images[0]
+    plain = (0, 0, 0), (1, 1, 1)
+    transform = open_clip.image_transform(32, is_train=False, mean=plain[0], std=plain[1])
+    expected = transform(Image.open(io.BytesIO(content)).convert("RGB"))
+    assert torch.equal(torch.tensor(found).permute(2, 0, 1).float() / 255, expected)
+
+
+def test_multilabel_rows(tmp_path, make):
+    (tmp_path / "classnames.txt").write_text("a\nb\nc\n")
+    (tmp_path / "dataset_type.txt").write_text("multilabel\n")
+    rows = [[0, 1, 1], [0, 0, 0]]
+    samples = []
+    for row in rows:
+        buffer = io.BytesIO()
+        np.save(buffer, np.array(row))
+        samples.append({"png": make.png(np.zeros((32, 32, 3), np.uint8)), "npy": buffer.getvalue()})
+    make.write_split(tmp_path, "test", samples)
+    folder = open_folder(tmp_path)
+    assert folder.kind is Kind.MULTILABEL
+    assert read_split(folder, "test", GEOMETRY).labels.tolist() == rows
+
+
+def whole(make) -> dict[str, bytes]:
+    return {"png": make.png(np.zeros((32, 32, 3), np.uint8)), "cls": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        ({"cls": b"1"}, "has no image"),
+        ({"png": b"whole"}, "has no cls"),
+        ({"png": b"no image", "cls": b"1"}, "is no readable image"),
+        ({"png": b"whole", "cls": b"2"}, "class of sample s00001 is '2'"),
+        ({"png": b"whole", "cls": b"-1"}, "class of sample s00001 is '-1'"),
+        ({"png": b"whole", "cls": b"\xff"}, "class of sample"),
+    ],
+)
+def test_broken_sample_is_named(tmp_path, make, sample, said):
+    good = whole(make)
+    sample = {name: good["png"] if content == b"whole" else content for name, content in sample.items()}
+    (tmp_path / "classnames.txt").write_text("a\nb\n")
+    make.write_split(tmp_path, "test", [good, sample])
+    with pytest.raises(UserError, match=said) as caught:
+        read_split(open_folder(tmp_path), "test", GEOMETRY)
+    assert "0.tar" in caught.value.sentence and "\n" not in caught.value.sentence
+    assert not list((paths.cache() / "packed").glob("*.npy")), "nothing half-packed"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("dataset_type.txt", "video\n", "unknown type 'video'"),
+        ("classnames.txt", "", "is empty"),
+        ("classnames.txt", "a\n\nb\n", "has an empty line"),
+        ("zeroshot_classification_templates.txt", "a photo\n", "no place for the class"),
+        ("classnames.txt", b"\xff\xfe", "is no UTF-8"),
+    ],
+)
+def test_broken_text_file_is_named(tmp_path, file, content, said):
+    (tmp_path / "classnames.txt").write_text("a\nb\n")
+    (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=said):
+        open_folder(tmp_path)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(0, 10_239), flip=st.integers(0, 10_239), byte=st.integers(0, 255))
+def test_damaged_tar_is_read_or_refused(tmp_path, make, cut, flip, byte):
+    """Whatever a cut or a changed byte does, it ends in items or in one sentence."""
+    folder = tmp_path / f"{cut}-{flip}-{byte}"
+    folder.mkdir(exist_ok=True)
+    (folder / "classnames.txt").write_text("a\nb\n")
+    make.write_split(folder, "test", [whole(make), whole(make)])
+    content = bytearray((folder / "test/0.tar").read_bytes())
+    content[flip] = byte
+    (folder / "test/0.tar").write_bytes(content[: len(content) - cut])
+    try:
+        items = read_split(open_folder(folder), "test", GEOMETRY)
+    except UserError as error:
+        assert "\n" not in error.sentence
+    else:
+        assert 1 <= len(items) <= 2
