@@ -7,7 +7,7 @@ import numpy as np
 from . import bootstrap, closed, front, spread, varpro
 from .forms import Form, form_named
 from .outcome import Estimator, Fit, Method, Points, Status, no_fit
-from .solve import Solution, gauss_newton, log_problem
+from .solve import Problem, gauss_newton, log_problem
 
 DRAWS = 4000
 DELTA = 0.01  # Huber's loss: log errors beyond 1 % count by their size, not its square
@@ -154,30 +154,54 @@ def _residuals(points: Points, form: Form, inner: np.ndarray, plain: bool) -> tu
 
 def _log(points, form, prior, counts, start, delta, estimator):
     """Status, parameters and objective of the log objectives; for draws (start given) parameters are (b, p)."""
-    huber = delta if estimator is Estimator.ROBUST_LOG else None
-    problem = log_problem(form, points, counts * prior, huber)
+    problem = log_problem(form, points, counts * prior, delta if estimator is Estimator.ROBUST_LOG else None)
     if start is not None:
-        inner = np.tile(form.inside(start), (len(counts), 1))
-        # A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow.
-        solved = gauss_newton(problem, inner, form.bounds, tolerance=1e-9, max_iterations=60)
-        return None, form.natural(solved.inner), None
+        return None, form.natural(_draws(problem, _both_starts(points, form, prior, start), form.bounds, len(counts))), None
     solved = gauss_newton(problem, form.inside(starts(points, form, prior)), form.bounds, max_iterations=1000)
     row = int(np.argmin(solved.objective))
     return solved.status(row), form.natural(solved.inner[row]), float(solved.objective[row])
+
+
+def _draws(problem: Problem, first: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], count: int) -> np.ndarray:
+    """Coordinates (count, p) of the draws, the better of the runs from each of the starts (k, p).
+
+    A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow.
+    """
+    runs = [gauss_newton(problem, np.tile(start, (count, 1)), bounds, tolerance=1e-5, max_iterations=40, last_step=True)
+            for start in first]
+    best = np.argmin([run.objective for run in runs], axis=0)
+    return np.stack([run.inner for run in runs])[best, np.arange(count)]
+
+
+def _both_starts(points: Points, form: Form, prior: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Starts (k, p) of the draws: the estimate and, where a factor lies on its bound, the best of the grid with none there.
+
+    A law without irreducible error and one with much of it are two optima, and draws may differ in which is lower.
+    """
+    inner = form.inside(theta)
+    low, high = form.bounds
+    if form.grid is None or not (_near(inner, low, high) & form.linear).any():
+        return inner[None]
+    others = form.inside(varpro.grid_starts(form, points, prior / points.error**2, keep=1000))
+    inside = others[~(_near(others, low, high) & form.linear).any(axis=1)]
+    return np.vstack([inner, inside[:1]])
 
 
 def _varpro(points, form, prior, counts, start, delta, estimator):
     problem = varpro.varpro_problem(form, points, counts * prior)
     bounds = tuple(side[~form.linear] for side in form.bounds)
     if start is not None:
-        inner = np.tile(form.inside(start)[~form.linear], (len(counts), 1))
-        solved = gauss_newton(problem, inner, bounds, tolerance=1e-9, max_iterations=60)
-        return None, varpro.assemble(form, points, solved.inner, counts * prior), None
+        first = _both_starts(points, form, prior, start)[:, ~form.linear]
+        inner = _draws(problem, first, bounds, len(counts))
+        return None, varpro.assemble(form, points, inner, counts * prior), None
     first = form.inside(varpro.grid_starts(form, points, prior))[:, ~form.linear]
     solved = gauss_newton(problem, first, bounds, max_iterations=1000)
     row = int(np.argmin(solved.objective))
     theta = varpro.assemble(form, points, solved.inner[row:row + 1], prior[None])[0]
-    return solved.status(row), theta, float(solved.objective[row])
+    status = solved.status(row)
+    if status is Status.CONVERGED and _near(form.inside(theta), *form.bounds).any():
+        status = Status.BOUND_HIT  # a factor's bound: the search itself does not see it
+    return status, theta, float(solved.objective[row])
 
 
 def starts(points: Points, form: Form, prior: np.ndarray) -> np.ndarray:

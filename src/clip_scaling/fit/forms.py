@@ -39,6 +39,7 @@ class Form:
     `needs`: arrays of Points that it reads. `design(points)`: (n, p) columns where the law is linear in log error (closed
     form). `basis(points, *nonlinear)`: functions (b, n) whose factors are the linear parameters. `grid(points)`: values
     of the other parameters to start from. `partials(points, *theta)`: errors, and derivatives by internal coordinates.
+    `owners`: for each parameter the place of the factor whose term it belongs to, where the law is a sum of such terms.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Form:
     basis: Callable[..., list[np.ndarray]] | None = None
     grid: Callable[[Points], list[np.ndarray]] | None = None
     partials: Callable[..., tuple[np.ndarray, list[np.ndarray]]] | None = None
+    owners: tuple[int, ...] | None = None
     front: bool = False  # fitted to a front of the models, not to all of them
 
     @property

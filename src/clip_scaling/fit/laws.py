@@ -45,7 +45,7 @@ def _power_floor_partials(x: Points, e, beta, alpha):
 
 
 @register(
-    _FLOOR, Parameter("beta", **_FACTOR, linear=True), _DECAY, partials=_power_floor_partials,
+    _FLOOR, Parameter("beta", **_FACTOR, linear=True), _DECAY, partials=_power_floor_partials, owners=(0, 1, 1),
     basis=lambda x, alpha: [1 + 0 * alpha * x.compute, x.compute**alpha], grid=lambda x: [_EXPONENTS],
 )
 def power_floor(x: Points, e, beta, alpha):
@@ -62,7 +62,7 @@ def _saturating_partials(x: Points, a, b, c, d):
 @register(
     Parameter("a", **_FACTOR, linear=True), Parameter("b", 0, 1e15, positive=False),
     Parameter("c", -3, -0.005, positive=False), Parameter("d", 0, 1, positive=False, linear=True),
-    partials=_saturating_partials,
+    partials=_saturating_partials, owners=(0, 0, 0, 3),
     basis=lambda x, b, c: [(x.compute + b) ** c, 1 + 0 * (b + c) * x.compute],
     grid=lambda x: [x.compute.min() * np.array([0, 0.1, 0.5, 2, 10, 50]), _EXPONENTS],
 )
@@ -88,17 +88,12 @@ def effective_samples(x: Points, R):  # noqa: N803 - the constant's name in the 
 
 
 def _effective_partials(x: Points, R):  # noqa: N803
-    """log S_eff (b, n) and its derivative by log R; only columns with repeats cost exponentials."""
-    repeats = np.maximum(x.samples / x.unique - 1, 0)
-    again = np.flatnonzero(repeats > 0)
-    log_s = np.tile(np.log(x.samples), (len(R), 1))
-    slope = np.zeros_like(log_s)
-    ratio = repeats[again] / R
+    """log S_eff (b, n) and its derivative by log R."""
+    ratio = np.maximum(x.samples / x.unique - 1, 0) / R
     left = np.exp(-ratio)
     gain = R * (1 - left)
-    log_s[:, again] = np.log(x.unique[again]) + np.log1p(gain)
-    slope[:, again] = (gain - R * ratio * left) / (1 + gain)
-    return log_s, slope
+    log_s = np.log(np.minimum(x.samples, x.unique)) + np.log1p(gain)
+    return log_s, (gain - R * ratio * left) / (1 + gain)
 
 
 def _model_term(x: Points, a, exponent):
@@ -117,7 +112,7 @@ def _three_variable_partials(x: Points, a, x_, b, y, R):  # noqa: N803
 
 
 @register(
-    _A, _X, _B, _Y, _R, needs=(*_SCALES, "unique"), partials=_three_variable_partials,
+    _A, _X, _B, _Y, _R, needs=(*_SCALES, "unique"), partials=_three_variable_partials, owners=(0, 0, 2, 2, 2),
     basis=lambda x, x_, y, R: [x.gmacs**-x_ + 0 * y, effective_samples(x, R) ** -y + 0 * x_],
     grid=lambda x: [*_GRID, _RETURNS],
 )
@@ -133,6 +128,7 @@ def _three_variable_floor_partials(x: Points, e, a, x_, b, y, R):  # noqa: N803
 
 @register(
     _FLOOR, _A, _X, _B, _Y, _R, needs=(*_SCALES, "unique"), partials=_three_variable_floor_partials,
+    owners=(0, 1, 1, 3, 3, 3),
     basis=lambda x, x_, y, R: [1 + 0 * (x_ + y) * x.gmacs, x.gmacs**-x_ + 0 * y, effective_samples(x, R) ** -y + 0 * x_],
     grid=lambda x: [*_GRID, _RETURNS],
 )
@@ -149,7 +145,7 @@ def _two_term_partials(x: Points, a, x_, b, y):
 
 
 @register(
-    _A, _X, _B, _Y, needs=_SCALES, partials=_two_term_partials,
+    _A, _X, _B, _Y, needs=_SCALES, partials=_two_term_partials, owners=(0, 0, 2, 2),
     basis=lambda x, x_, y: [x.gmacs**-x_ + 0 * y, x.samples**-y + 0 * x_], grid=lambda x: _GRID,
 )
 def three_variable_no_repetition(x: Points, a, x_, b, y):

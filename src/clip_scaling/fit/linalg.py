@@ -12,10 +12,15 @@ def cholesky(matrix: np.ndarray) -> np.ndarray:
     size = len(matrix)
     lower = np.zeros_like(matrix)
     for j in range(size):
-        pivot = matrix[j, j] - sum((lower[j, k] ** 2 for k in range(j)), np.zeros_like(matrix[0, 0]))
-        lower[j, j] = np.sqrt(np.where(pivot > 0, pivot, np.nan))
+        pivot = matrix[j, j].copy()
+        for k in range(j):
+            pivot -= lower[j, k] ** 2
+        pivot[~(pivot > 0)] = np.nan
+        lower[j, j] = np.sqrt(pivot)
         for i in range(j + 1, size):
-            rest = matrix[i, j] - sum((lower[i, k] * lower[j, k] for k in range(j)), np.zeros_like(pivot))
+            rest = matrix[i, j].copy()
+            for k in range(j):
+                rest -= lower[i, k] * lower[j, k]
             lower[i, j] = rest / lower[j, j]
     return lower
 
@@ -25,12 +30,12 @@ def cholesky_solve(lower: np.ndarray, right: np.ndarray) -> np.ndarray:
     size, solution = len(lower), right.copy()
     for i in range(size):
         for k in range(i):
-            solution[i] = solution[i] - lower[i, k] * solution[k]
-        solution[i] = solution[i] / lower[i, i]
+            solution[i] -= lower[i, k] * solution[k]
+        solution[i] /= lower[i, i]
     for i in reversed(range(size)):
         for k in range(i + 1, size):
-            solution[i] = solution[i] - lower[k, i] * solution[k]
-        solution[i] = solution[i] / lower[i, i]
+            solution[i] -= lower[k, i] * solution[k]
+        solution[i] /= lower[i, i]
     return solution
 
 

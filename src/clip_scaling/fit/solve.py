@@ -1,8 +1,8 @@
 """Gauss-Newton with Levenberg's damping and bounds, for thousands of bootstrap draws side by side.
 
-A problem is a function of internal coordinates u (b, p) and the draws' indices (b,) that returns the objective (b,), the
-Gauss-Newton matrix (p, p, b) and the gradient (p, b), where objective = 1/2 sum of weighted squares, or its robust
-counterpart. The objective is a sum, not a mean, and the tolerance is relative to it.
+A problem is a function of internal coordinates u (b, p) and the draws' indices (b,) that returns coordinates (u, or better
+ones that it found beside), and there the objective (b,), the Gauss-Newton matrix (p, p, b) and the gradient (p, b), where
+objective = 1/2 sum of weighted squares, or its robust counterpart: a sum, not a mean, and the tolerance is relative to it.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,9 @@ from .linalg import cholesky, cholesky_solve, gram
 from .forms import Form
 from .outcome import Points, Status
 
-Problem = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+Problem = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 _TINY = 1e-28  # objective of a fit without noise
+_ROUNDING = 1e-12  # a promise this small that is not kept: only rounding is left
 
 
 @dataclass(frozen=True)
@@ -37,34 +38,38 @@ class Solution:
 
 
 def gauss_newton(problem: Problem, start: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], *,
-                 tolerance: float = 1e-16, max_iterations: int = 300) -> Solution:
+                 tolerance: float = 1e-16, max_iterations: int = 300, last_step: bool = False) -> Solution:
     """Minimise from `start` (b, p) inside bounds (p,). Draws that have converged cost nothing more.
 
     A draw has converged when the decrease that its quadratic model promises is below `tolerance` times the objective:
-    1e-16 places estimates within about 1e-8 standard errors of the optimum, 1e-10 within 1e-5.
+    1e-16 places estimates within about 1e-8 standard errors of the optimum. `last_step`: take the step that promised so
+    little, unevaluated; it gains another digit or more for nothing.
     """
     low, high = bounds
     inner = np.clip(start, low, high).astype(float)
     objective = np.full(len(inner), np.inf)
     converged = np.zeros(len(inner), dtype=bool)
     rows = np.arange(len(inner))
-    value, matrix, gradient = problem(inner, rows)
-    u, damping = inner.copy(), np.full(len(rows), 1e-4)
+    u, value, matrix, gradient = problem(inner, rows)
+    damping, stalled = np.full(len(rows), 1e-4), np.zeros(len(rows), dtype=bool)
     for iteration in range(1, max_iterations + 1):
         step, promised = _step(u, matrix, gradient, damping, low, high)
-        done = (promised <= tolerance * value + _TINY) | ~np.isfinite(value) | (damping > 1e14)
+        # A strongly damped step promises little anywhere: it proves nothing.
+        settled = (promised <= tolerance * value + _TINY) & (damping <= 1e-2) | stalled
+        done = settled | ~np.isfinite(value) | (damping > 1e14)
         if done.any():
             finished = rows[done]
-            inner[finished], objective[finished] = u[done], value[done]
-            converged[finished] = np.isfinite(value[done]) & (damping[done] <= 1e14)
+            closer = u[done] + np.where(settled[done, None] & ~stalled[done, None], step[done], 0.0) if last_step else u[done]
+            inner[finished], objective[finished] = np.clip(closer, low, high), value[done]
+            converged[finished] = settled[done] & np.isfinite(value[done])
             keep = ~done
             rows, u, value, damping = rows[keep], u[keep], value[keep], damping[keep]
-            matrix, gradient, step = matrix[:, :, keep], gradient[:, keep], step[keep]
+            matrix, gradient, step, promised = matrix[:, :, keep], gradient[:, keep], step[keep], promised[keep]
         if not len(rows):
             break
-        trial = np.clip(u + step, low, high)
-        new_value, new_matrix, new_gradient = problem(trial, rows)
+        trial, new_value, new_matrix, new_gradient = problem(np.clip(u + step, low, high), rows)
         better = new_value <= value
+        stalled = ~better & (promised <= _ROUNDING * value)
         u = np.where(better[:, None], trial, u)
         value = np.where(better, new_value, value)
         matrix = np.where(better, new_matrix, matrix)
@@ -80,36 +85,78 @@ def _at_bound(inner: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarra
 
 
 def _step(u, matrix, gradient, damping, low, high) -> tuple[np.ndarray, np.ndarray]:
-    """Damped steps (b, p) and the decrease (b,) promised without damping; coordinates pressed on a bound stay."""
-    size = len(gradient)
+    """Damped steps (b, p) and the decrease (b,) promised; coordinates pressed on a bound stay."""
     pressed = ((u <= low) & (gradient.T > 0)) | ((u >= high) & (gradient.T < 0))
-    free = (~pressed).T
-    right = -gradient * free
-    held = matrix * (free[:, None] & free[None, :])
-    diagonal = np.arange(size)
-    plain = np.maximum(held[diagonal, diagonal], 1e-300)
-    held[diagonal, diagonal] = np.where(free, plain * (1 + damping), 1.0)
-    step = cholesky_solve(cholesky(held), right)
-    step = np.where(np.isfinite(step), step, right / plain)
-    # A step that ends at a bound promises only what the part inside can give.
-    step = np.clip(u.T + step, low[:, None], high[:, None]) - u.T
-    promised = np.einsum("pb,pb->b", step, right) * (1 + damping)
+    step = _solve(matrix, gradient, damping, pressed.T, np.zeros_like(gradient))
+    ends = u.T + step
+    beyond = ((ends < low[:, None]) | (ends > high[:, None])) & ~pressed.T
+    out = np.flatnonzero(beyond.any(axis=0))
+    if len(out):
+        # Where a coordinate would leave, it goes to its bound and the others are solved for again.
+        to_bound = np.clip(ends[:, out], low[:, None], high[:, None]) - u[out].T
+        held = pressed.T[:, out] | beyond[:, out]
+        step[:, out] = _solve(matrix[:, :, out], gradient[:, out], damping[out], held, np.where(beyond[:, out], to_bound, 0.0))
+        step = np.clip(u.T + step, low[:, None], high[:, None]) - u.T
+    promised = -np.einsum("pb,pb->b", step, gradient)
     return step.T, np.where(np.isfinite(promised), promised, 0.0)
 
 
+def _solve(matrix, gradient, damping, held, moves) -> np.ndarray:
+    """Steps (p, b) of the damped system; coordinates `held` (p, b) make the given `moves`."""
+    right = -gradient - np.einsum("pqb,qb->pb", matrix, moves) if held.any() else -gradient
+    system = matrix * ~(held[:, None] | held[None, :]) if held.any() else matrix.copy()
+    diagonal = np.arange(len(gradient))
+    plain = np.maximum(system[diagonal, diagonal], 1e-300)
+    system[diagonal, diagonal] = np.where(held, 1.0, plain * (1 + damping))
+    right = np.where(held, moves, right)
+    with np.errstate(all="ignore"):
+        step = cholesky_solve(cholesky(system), right)
+        return np.where(np.isfinite(step), step, np.where(held, moves, right / plain))
+
+
 def log_problem(form: Form, points: Points, weights: np.ndarray, delta: float | None = None) -> Problem:
-    """Residuals log(prediction / error) with weights (b, n); squared, or Huber's loss beyond `delta`."""
+    """Residuals log(prediction / error) with weights (b, n); squared, or Huber's loss beyond `delta`.
+
+    Where the form is a sum of terms with a factor each, the factors are solved for again after each step. Their valleys
+    (an irreducible error against an exponent) are long and bent: Gauss-Newton alone creeps along them.
+    """
     log_error = points.log_error
 
-    def problem(inner: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def equations(predicted, slopes, weight):
+        share = 1 / predicted
+        return _normal_equations(np.log(predicted) - log_error, [slope * share for slope in slopes], weight, delta)
+
+    def problem(inner: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        weight = weights[rows] if len(weights) > 1 else np.broadcast_to(weights, (len(inner), len(points)))
         with np.errstate(all="ignore"):
             predicted, slopes = form.derivatives(points, inner)
-            residual = np.log(predicted) - log_error
-            columns = [slope / predicted for slope in slopes]
-        weight = weights[rows] if len(weights) > 1 else np.broadcast_to(weights, residual.shape)
-        return _normal_equations(residual, columns, weight, delta)
+            if form.owners is not None:
+                terms = [slopes[factor] for factor in np.flatnonzero(form.linear)]
+                inner, scales, change = _refactor(form, inner, equations(predicted, terms, weight), terms)
+                predicted = predicted + change
+                slopes = [slope if scale is None else slope * scale[:, None] for slope, scale in zip(slopes, scales)]
+            return inner, *equations(predicted, slopes, weight)
 
     return problem
+
+
+def _refactor(form: Form, inner: np.ndarray, made, terms) -> tuple[np.ndarray, list[np.ndarray | None], np.ndarray]:
+    """One Gauss-Newton step in the factors alone: new coordinates, how each derivative scales, change of prediction."""
+    _, matrix, gradient = made
+    factors = np.flatnonzero(form.linear)
+    low, high = (side[factors] for side in form.bounds)
+    positive = form.positive[factors]
+    # Relative changes of positive factors, absolute ones of the others: the prediction is linear in both.
+    start = np.where(positive, 0.0, inner[:, factors])
+    low, high = np.where(positive, -0.9, low), np.where(positive, 9.0, high)
+    moves, _ = _step(start, matrix, gradient, np.zeros(len(inner)), low, high)
+    inner, scale = inner.copy(), {}
+    for k, factor in enumerate(factors):
+        if positive[k]:
+            scale[factor] = 1 + moves[:, k]
+        inner[:, factor] += np.log(scale[factor]) if positive[k] else moves[:, k]
+    change = sum(moves[:, [k]] * term for k, term in enumerate(terms))
+    return inner, [scale.get(owner) for owner in form.owners], change
 
 
 def _normal_equations(residual, columns, weight, delta):

@@ -35,7 +35,7 @@ def project(basis: list[np.ndarray], error: np.ndarray, weights: np.ndarray,
         if not below.any():
             break
         held |= below & (factors - floor[:, None] == np.where(below, factors - floor[:, None], np.inf).min(0))
-    return factors, lower
+    return np.maximum(factors, floor[:, None]), lower
 
 
 def _basis(form: Form, points: Points, q: np.ndarray) -> list[np.ndarray]:
@@ -48,7 +48,7 @@ def varpro_problem(form: Form, points: Points, weights: np.ndarray) -> Problem:
     floor = np.array([parameter.low for parameter in form.parameters if parameter.linear])
     positive = form.positive[~form.linear]
 
-    def problem(inner: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def problem(inner: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         weight = weights[rows] if len(weights) > 1 else np.broadcast_to(weights, (len(inner), len(points)))
         q = np.where(positive, np.exp(np.where(positive, inner, 0)), inner)
         with np.errstate(all="ignore"):
@@ -60,7 +60,7 @@ def varpro_problem(form: Form, points: Points, weights: np.ndarray) -> Problem:
             gradient = np.stack([np.einsum("bn,bn->b", column, weight * residual) for column in columns])
             matrix = gram(columns, weight)
         bad = ~(np.isfinite(value) & np.isfinite(gradient).all(0) & np.isfinite(matrix).all((0, 1)))
-        return np.where(bad, np.inf, value), np.where(bad, 0.0, matrix), np.where(bad, 0.0, gradient)
+        return inner, np.where(bad, np.inf, value), np.where(bad, 0.0, matrix), np.where(bad, 0.0, gradient)
 
     return problem
 

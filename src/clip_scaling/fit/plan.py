@@ -1,0 +1,161 @@
+"""Invert a law: for a budget, which architecture, how many samples, what error, and how far beyond the data that lies.
+
+Pure functions: a law and arrays in, frozen dataclasses or a table out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from ..core.errors import UserError
+from .bootstrap import LEVEL
+from .forms import Form
+from .outcome import Fit, Points
+
+WARN_DECADES = 1.0
+_SCATTER_SEED = 0
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A model of the table, and its forward pass for one image-text pair in GMAC."""
+
+    name: str
+    gmacs: float
+
+
+@dataclass(frozen=True)
+class Law:
+    """A fitted law with the points that it rests on."""
+
+    fit: Fit
+    form: Form
+    points: Points
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent: total compute (GMAC), samples seen, or both; `unique`: distinct pairs at hand.
+
+    `compute_by_architecture` replaces `compute` where a budget in GPU-hours buys differently by architecture.
+    """
+
+    compute: float | None = None
+    samples: float | None = None
+    unique: float | None = None
+    compute_by_architecture: dict[str, float] | None = None
+
+    def samples_for(self, architecture: Architecture) -> float:
+        """Samples seen that the budget buys. Raises UserError without any limit."""
+        compute = (self.compute_by_architecture or {}).get(architecture.name, self.compute)
+        limits = [limit for limit in (None if compute is None else compute / architecture.gmacs, self.samples)
+                  if limit is not None]
+        if not limits:
+            raise UserError("no budget", mend="give --budget, --gpu-hours or --samples")
+        return min(limits)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One architecture under the budget. `beyond`: decades that compute, GMAC per sample, samples or unique lie outside
+    the models that the law was fitted to; 0 inside.
+    """
+
+    architecture: str
+    gmacs: float
+    samples: float
+    unique: float
+    compute: float
+    error: float
+    low: float
+    high: float
+    beyond: dict[str, float]
+
+    @property
+    def extrapolation_decades(self) -> float:
+        return max(self.beyond.values())
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence where the law is carried further than one decade."""
+        name = max(self.beyond, key=self.beyond.get)
+        if self.beyond[name] <= WARN_DECADES:
+            return None
+        return f"{name} lies {self.beyond[name]:.1f} decades beyond the models that the law was fitted to"
+
+
+def options(law: Law, architectures: list[Architecture], budget: Budget) -> list[Option]:
+    """Every architecture under the budget, least predicted error first. Raises UserError without fit or architectures."""
+    if not law.fit.ok:
+        raise UserError(f"the law has status {law.fit.status}: it predicts nothing", mend="choose another target or form")
+    if not architectures:
+        raise UserError("no architecture to choose from", mend="name one of the table")
+    samples = np.array([budget.samples_for(one) for one in architectures])
+    if not (np.isfinite(samples).all() and (samples > 0).all()):
+        raise UserError("the budget buys no sample", mend="give a positive budget")
+    gmacs = np.array([one.gmacs for one in architectures])
+    unique = np.full(len(gmacs), _unique(law, budget))
+    error, low, high = predict_spread(law, scenario(gmacs, samples, unique))
+    made = [Option(one.name, float(gmacs[k]), float(samples[k]), float(unique[k]), float(gmacs[k] * samples[k]),
+                   float(error[k]), float(low[k]), float(high[k]), beyond(law.points, gmacs[k], samples[k], unique[k]))
+            for k, one in enumerate(architectures)]
+    return sorted(made, key=lambda option: (option.error, option.compute))
+
+
+def _unique(law: Law, budget: Budget) -> float:
+    """Distinct pairs at hand: the cap, else the largest subset of the data, else unknown to the law."""
+    if budget.unique is not None:
+        return budget.unique
+    return float(law.points.unique.max()) if law.points.unique is not None else np.nan
+
+
+def scenario(gmacs: np.ndarray, samples: np.ndarray, unique: np.ndarray) -> Points:
+    """Points without errors, to predict for."""
+    gmacs, samples, unique = np.broadcast_arrays(*(np.asarray(part, dtype=float) for part in (gmacs, samples, unique)))
+    return Points(("",) * len(gmacs), gmacs * samples, np.full(len(gmacs), np.nan), gmacs, samples, unique)
+
+
+def predict_spread(law: Law, points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predicted errors (n,) and 95 % prediction intervals: bootstrap draws of the law, each with a model's own scatter.
+
+    The tail is widened for the degrees of freedom, as for parameters. Without draws the delta method serves.
+    """
+    from .heldout import predict
+
+    centre, low, high = predict(law.fit, law.form, points)
+    freedom = law.fit.n_points - len(law.fit.parameters)
+    if not len(law.fit.draws) or freedom < 1:
+        return centre, low, high
+    with np.errstate(all="ignore"):
+        drawn = np.log(law.form.errors(points, law.fit.draws))
+    noise = np.random.default_rng(_SCATTER_SEED).standard_normal(len(drawn)) * law.fit.scale
+    tail = special.ndtr(stats.t.ppf((1 - LEVEL) / 2, freedom))
+    ends = np.exp(np.nanquantile(drawn + noise[:, None], [tail, 1 - tail], axis=0))
+    # An interval excludes its own estimate only where the draws are lopsided; it must not.
+    return centre, np.minimum(ends[0], centre), np.minimum(np.maximum(ends[1], centre), 1.0)
+
+
+def beyond(points: Points, gmacs: float, samples: float, unique: float) -> dict[str, float]:
+    """Decades outside the fitted models for each scale."""
+    scales = {"compute": (points.compute, gmacs * samples), "GMAC per sample": (points.gmacs, gmacs),
+              "samples seen": (points.samples, samples), "unique samples": (points.unique, unique)}
+    made = {}
+    for name, (values, value) in scales.items():
+        if values is not None and np.isfinite(value):
+            made[name] = float(max(0.0, np.log10(value / values.max()), np.log10(values.min() / value)))
+    return made
+
+
+def trade_off(law: Law, architectures: list[Architecture], computes: np.ndarray, unique: float | None = None) -> pd.DataFrame:
+    """Rows for a chart: architecture, compute, samples_seen, error, low, high, beyond (decades), best (at that compute)."""
+    rows = []
+    for compute in computes:
+        ranked = options(law, architectures, Budget(compute=float(compute), unique=unique))
+        rows += [{"architecture": one.architecture, "compute": one.compute, "samples_seen": one.samples, "error": one.error,
+                  "low": one.low, "high": one.high, "beyond": one.extrapolation_decades, "best": place == 0}
+                 for place, one in enumerate(ranked)]
+    return pd.DataFrame(rows)
+
+

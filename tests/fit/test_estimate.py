@@ -1,0 +1,131 @@
+"""Recovery, agreement with a second solver, standard errors, statuses."""
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from clip_scaling.fit.bootstrap import expanded, multiplicities, t_interval
+from clip_scaling.fit.estimate import fit, prior_weights
+from clip_scaling.fit.forms import form_named, form_names
+from clip_scaling.fit.outcome import Estimator, Method, Points, Status
+from ladders import TRUE, ladder
+
+def test_every_form_has_true_parameters_here():
+    assert set(TRUE) <= set(form_names())
+
+
+@pytest.mark.parametrize("form", [name for name in TRUE if name != "binned_front"])
+def test_recovers_the_law_without_noise(form):
+    law = fit(ladder(form=form), form, draws=0)
+    assert law.status is Status.CONVERGED
+    assert law.theta == pytest.approx(TRUE[form], rel=2e-4)
+    assert law.insample_mae_pp < 1e-5
+
+
+@pytest.mark.parametrize("form", ["power_floor", "saturating", "three_variable", "three_variable_no_repetition"])
+def test_variable_projection_recovers_the_law_too(form):
+    law = fit(ladder(form=form), form, Estimator.VARPRO, draws=0)
+    assert law.status is Status.CONVERGED
+    assert law.theta == pytest.approx(TRUE[form], rel=2e-3)
+
+
+@pytest.mark.parametrize("form", ["power_floor", "three_variable", "three_variable_floor"])
+@pytest.mark.parametrize("estimator", [Estimator.LOG_LS, Estimator.LOG_LS_BINOMIAL, Estimator.VARPRO])
+def test_agrees_with_scipy(form, estimator):
+    """Another solver from our estimate finds nothing lower, and from the truth the same parameters and covariance."""
+    points, known = ladder(0.02, form=form), form_named(form)
+    law = fit(points, form, estimator, draws=0)
+    root = np.sqrt(prior_weights(points, estimator))
+
+    def residual(inner):
+        predicted = known.errors(points, known.natural(inner))
+        return predicted - points.error if estimator is Estimator.VARPRO else root * (np.log(predicted) - points.log_error)
+
+    low, high = known.bounds
+    solved = least_squares(residual, known.inside(np.array(TRUE[form])), bounds=(low, high), x_scale="jac", xtol=1e-15, ftol=1e-15,
+                           gtol=1e-15, max_nfev=5000)
+    assert law.objective <= solved.cost * (1 + 1e-9)
+    errors = np.sqrt(np.diag(np.linalg.inv(solved.jac.T @ solved.jac) * 2 * solved.cost / (36 - len(law.theta))))
+    # Standard errors from a loose tolerance would be off by far more than a hundredth of themselves.
+    assert (np.abs(known.inside(law.theta) - solved.x) < 0.01 * errors).all()
+    assert np.sqrt(np.diag(law.covariance)) == pytest.approx(errors, rel=0.01)
+
+
+def test_huber_agrees_with_scipy_and_shrugs_off_an_outlier():
+    points = ladder(0.01, form="power")
+    error = points.error.copy()
+    error[3] *= 1.8
+    points = Points(points.names, points.compute, error)
+    law, plain = fit(points, "power", Estimator.ROBUST_LOG, draws=0, delta=0.01), fit(points, "power", draws=0)
+    form = form_named("power")
+    solved = least_squares(lambda u: np.log(form.errors(points, form.natural(u))) - points.log_error, form.inside(plain.theta),
+                           loss="huber", f_scale=0.01, x_scale="jac", xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    assert law.objective == pytest.approx(solved.cost, rel=1e-7)
+    assert law.theta == pytest.approx(form.natural(solved.x), rel=1e-4)
+    assert abs(law.value("alpha") + 0.1) < abs(plain.value("alpha") + 0.1)
+
+
+def test_bootstrap_draws_are_optima():
+    """A draw's estimate is what the same solver finds for the models drawn, each as often as it was drawn."""
+    points = ladder(0.02)
+    law = fit(points, "three_variable", draws=40)
+    counts = multiplicities(36, 40).astype(int)
+    for k in (0, 7, 39):
+        drawn = fit(points.take(np.repeat(np.arange(36), counts[k])), "three_variable", draws=0)
+        residual = np.log(form_named("three_variable").errors(points, law.draws[k])) - points.log_error
+        assert 0.5 * counts[k] @ residual**2 == pytest.approx(drawn.objective, rel=1e-4)
+
+
+@pytest.mark.parametrize("form, models", [("power", 2), ("power_floor", 3), ("three_variable", 5)])
+def test_too_few_models_are_degenerate(form, models):
+    law = fit(ladder(0.01).take(np.arange(models)), form)
+    assert law.status is Status.DEGENERATE and not law.ok
+    assert np.isnan(law.theta).all() and np.isnan(law.low).all() and len(law.draws) == 0
+
+
+def test_one_compute_is_degenerate():
+    points = ladder(0.01).take(np.arange(8))
+    same = Points(points.names, np.full(8, 1e10), points.error)
+    assert fit(same, "power").status is Status.DEGENERATE
+    assert fit(same, "constant", draws=0).status is Status.CONVERGED
+
+
+def test_no_irreducible_error_hits_its_bound():
+    law = fit(ladder(form="power", theta=[5.0, -0.1], noise=0.0), "power_floor", draws=0)
+    steeper = fit(ladder(form="saturating", theta=[4.0, 2e11, -0.1, 0.0]), "power_floor", draws=0)
+    assert law.value("e") == pytest.approx(0, abs=1e-4)
+    assert steeper.status is Status.BOUND_HIT and steeper.value("e") == 0
+
+
+def test_few_models_get_students_interval():
+    law = fit(ladder(0.01, form="power").take(np.array([0, 12, 24])), "power")
+    assert set(law.methods) == {Method.T} and len(law.draws) == 0
+    points = ladder(0.01, form="power").take(np.array([0, 12, 24]))
+    slope, cov = np.polyfit(np.log(points.compute), points.log_error, 1, cov="unscaled")
+    residual = points.log_error - np.polyval(slope, np.log(points.compute))
+    half = 12.706204736 * np.sqrt(cov[0, 0] * residual @ residual)
+    assert law.interval("alpha") == pytest.approx((slope[0] - half, slope[0] + half), rel=1e-6)
+
+
+def test_missing_arrays_are_named():
+    points = ladder(0.01)
+    with pytest.raises(ValueError, match="unique"):
+        fit(Points(points.names, points.compute, points.error, points.gmacs, points.samples), "three_variable")
+    with pytest.raises(ValueError, match="items"):
+        fit(Points(points.names, points.compute, points.error), "power", Estimator.LOG_LS_BINOMIAL)
+    with pytest.raises(ValueError, match="basis"):
+        fit(points, "three_variable_product", Estimator.VARPRO)
+
+
+def test_intervals_from_draws():
+    draws = np.random.default_rng(0).standard_normal(20_000)
+    low, high = expanded(draws, 30, 28)
+    assert low < -1.96 < 1.96 < high and high < 2.3
+    assert np.isnan(expanded(draws[:50], 30, 28)).all()
+    assert t_interval(np.array(1.0), np.array(0.1), 1) == pytest.approx((1 - 1.2706204736, 1 + 1.2706204736))
+
+
+def test_the_same_fit_twice_is_the_same():
+    points = ladder(0.02)
+    first, second = (fit(points, "three_variable", draws=200) for _ in range(2))
+    assert (first.draws == second.draws).all() and (first.low == second.low).all()
