@@ -89,15 +89,17 @@ def merges(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def run_folders(tmp_path_factory, merges):
-    """Folders of two models as `train` writes them, differing in their seed."""
-    from clip_scaling.train.models import architecture, build_model, load_tokenizer, model_config, save_model
+    """Folders of two models as `train` writes them, differing in seed and normalisation."""
+    from clip_scaling.train import models
 
     folders = []
-    for seed in (0, 1):
+    for seed, normalisation in enumerate(("open_clip", "ink")):
         folder = tmp_path_factory.mktemp(f"run{seed}")
-        tokenizer = load_tokenizer(merges)
-        config = model_config(architecture("ViT-XXS-8"), tokenizer)
-        save_model(build_model(config, seed=seed), config, merges, folder)
+        tokenizer = models.load_tokenizer(merges)
+        config = models.model_config(models.architecture("ViT-XXS-8"), tokenizer)
+        clip = models.build_model(config, seed=seed)
+        models.set_normalisation(clip, models.NORMALISATIONS[normalisation])
+        models.save_model(clip, config, merges, folder)
         folders.append(folder)
     return folders
 

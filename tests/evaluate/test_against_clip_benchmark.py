@@ -15,7 +15,8 @@ def reference(run_folder, data, kind: str) -> dict[str, float]:
     from clip_scaling.train.openclip import open_clip
 
     clip, tokenizer = load_model(run_folder)
-    transform = open_clip.image_transform(clip.visual.image_size, is_train=False)
+    noted = getattr(clip.visual, "preprocess_cfg", None) or {"size": clip.visual.image_size}
+    transform = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**noted), is_train=False)
     dataset = build_wds_dataset("set", transform, split="test", data_dir=str(data))
     if kind == "retrieval":
         loader = DataLoader(dataset.batched(64, collation_fn=_captions), batch_size=None)
