@@ -81,7 +81,8 @@ def _pack_tokens(captions_path: Path, token_path: Path, tokenizer) -> None:
 
 def _save(path: Path, array: np.ndarray) -> None:
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, array, allow_pickle=False)
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(np.ascontiguousarray(array))  # np.save on a full disk counts bytes, and does not say that it is full
 
 
 def _decoded(shard: Shard, size: int) -> tuple[np.ndarray, list[str]]:
