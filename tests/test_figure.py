@@ -61,8 +61,10 @@ def test_failing_cell_is_told_in_one_sentence(project, clip_scaling):
     (project / "notebooks").unlink()
     (project / "notebooks").mkdir()
     cell = nbformat.v4.new_code_cell("study = 'cpu'", metadata={"tags": ["parameters"]})
-    broken = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell("1 / 0")],
-                                      metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}})
+    broken = nbformat.v4.new_notebook(
+        cells=[cell, nbformat.v4.new_code_cell("1 / 0")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
+    )
     (project / "notebooks" / "zero_shot.ipynb").write_text(nbformat.writes(broken), encoding="utf-8")
     said = clip_scaling("figure", "--study", "made", "--notebook", "zero_shot")
     assert said.code == 2 and "ZeroDivisionError: division by zero" in said.err and "Traceback" not in said.err
@@ -70,11 +72,39 @@ def test_failing_cell_is_told_in_one_sentence(project, clip_scaling):
     assert str(log) in said.err and "ZeroDivisionError" in json.dumps(json.loads(log.read_text()))
 
 
-@pytest.mark.parametrize(("words", "reason"), [
-    (["--study", "nowhere"], "unknown study 'nowhere'"),
-    (["--study", "made", "--notebook", "nope"], "unknown notebook 'nope'"),
-    (["--study", "made", "--workers", "0"], "--workers is 0"),
-])
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--study", "nowhere"], "unknown study 'nowhere'"),
+        (["--study", "made", "--notebook", "nope"], "unknown notebook 'nope'"),
+        (["--study", "made", "--workers", "0"], "--workers is 0"),
+    ],
+)
 def test_bad_input_is_a_sentence(project, clip_scaling, words, reason):
     said = clip_scaling("figure", *words)
     assert said.code == 2 and reason in said.err and said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["explore_fit", "explore_yours", "explore_plan"])
+def test_explore_notebooks_run(tmp_path, root, name):
+    import papermill
+
+    done = papermill.execute_notebook(
+        str(root / "notebooks" / f"{name}.ipynb"), str(tmp_path / "done.ipynb"), cwd=str(root), progress_bar=False
+    )
+    shown = "".join(
+        str(output.get("data", {}).get("text/html", "")) for cell in done.cells for output in cell.get("outputs", [])
+    )
+    assert "<table" in shown and "95 %" in shown
+
+
+def test_explore_takes_points_of_the_users_own(project):
+    from clip_scaling.figure import explore
+
+    mine = project / "mine.csv"
+    mine.write_text("label,compute,error\nmine,5000.0,0.3\n", encoding="utf-8")
+    shown = explore.fit("made", "icons-frequent", "acc1", family="icons", own_points=mine, draws=0)._repr_html_()
+    assert "9 models" in shown and "&quot;mine&quot;" in shown
+    mine.write_text("label,compute,error\nmine,-1,0.3\n", encoding="utf-8")
+    with pytest.raises(UserError, match="data row 1 has no positive compute"):
+        explore.fit("made", "icons-frequent", "acc1", own_points=mine, draws=0)

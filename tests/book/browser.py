@@ -37,14 +37,20 @@ def _visit(context, html: Path, name: str, axe: bool) -> Page:
     page, seen = context.new_page(), Page(name)
     page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda problem: seen.errors.append(str(problem)))
-    page.on("request", lambda request: seen.requests.append(request.url)
-            if not request.url.startswith(("file:", "data:", "blob:")) else None)
+    page.on(
+        "request",
+        lambda request: (
+            seen.requests.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None
+        ),
+    )
     page.goto((html / name).as_uri())
     page.wait_for_function("[...document.querySelectorAll('.cs-figure')].every(f => f.dataset.drawn)", timeout=20_000)
     seen.milliseconds = page.evaluate("performance.now()")
-    figures = page.evaluate("[...document.querySelectorAll('.cs-figure')].map(f => [f.id, f.dataset.drawn, "
-                            "f.querySelectorAll('.cs-chart svg path[aria-roledescription], .cs-chart svg .mark-symbol path, "
-                            ".cs-chart svg .mark-rect path, .cs-chart svg .mark-line path').length])")
+    figures = page.evaluate(
+        "[...document.querySelectorAll('.cs-figure')].map(f => [f.id, f.dataset.drawn, "
+        "f.querySelectorAll('.cs-chart svg path[aria-roledescription], .cs-chart svg .mark-symbol path, "
+        ".cs-chart svg .mark-rect path, .cs-chart svg .mark-line path').length])"
+    )
     seen.drawn = sum(drawn == "yes" and marks > 0 for _, drawn, marks in figures)
     seen.not_drawn = [name for name, drawn, marks in figures if drawn != "yes" or not marks]
     seen.width = page.evaluate("document.documentElement.scrollWidth")
@@ -52,7 +58,10 @@ def _visit(context, html: Path, name: str, axe: bool) -> Page:
         from axe_playwright_python.sync_playwright import Axe
 
         found = Axe().run(page).response["violations"]
-        seen.faults = [f"{fault['id']}: {fault['nodes'][0]['html'][:150]}" for fault in found
-                       if fault["impact"] in ("serious", "critical")]
+        seen.faults = [
+            f"{fault['id']}: {fault['nodes'][0]['html'][:150]}"
+            for fault in found
+            if fault["impact"] in ("serious", "critical")
+        ]
     page.close()
     return seen

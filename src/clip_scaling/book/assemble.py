@@ -41,7 +41,9 @@ def _write_page(page: str, values: dict, target: Path) -> None:
     own = values["studies"].get(study)
     place = target / f"{page}.md"
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(facts.fill_in(paths.book() / "chapters" / f"{source}.md", {**values, "study": own}), encoding="utf-8")
+    place.write_text(
+        facts.fill_in(paths.book() / "chapters" / f"{source}.md", {**values, "study": own}), encoding="utf-8"
+    )
 
 
 def _copy_study(study: str, target: Path, repository: str) -> None:
@@ -67,5 +69,7 @@ def _launch(repository: str, name: str) -> str:
     if not repository.startswith("https://github.com/"):
         return ""
     where = repository.removeprefix("https://github.com/").removesuffix(".git").strip("/")
-    return (f"Run this notebook: [Binder](https://mybinder.org/v2/gh/{where}/HEAD?labpath=notebooks/{name}.ipynb) · "
-            f"[Colab](https://colab.research.google.com/github/{where}/blob/main/notebooks/{name}.ipynb)")
+    return (
+        f"Run this notebook: [Binder](https://mybinder.org/v2/gh/{where}/HEAD?labpath=notebooks/{name}.ipynb) · "
+        f"[Colab](https://colab.research.google.com/github/{where}/blob/main/notebooks/{name}.ipynb)"
+    )

@@ -16,12 +16,16 @@ def write_vega_bundle(path: Path) -> None:
     import altair.vegalite.v6.display as shown
     import vl_convert
 
-    versions = {"vega_version": shown.VEGA_VERSION, "vegalite_version": shown.VEGALITE_VERSION,
-                "vegaembed_version": shown.VEGAEMBED_VERSION}
+    versions = {
+        "vega_version": shown.VEGA_VERSION,
+        "vegalite_version": shown.VEGALITE_VERSION,
+        "vegaembed_version": shown.VEGAEMBED_VERSION,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         "(function(){" + vl_convert.javascript_bundle() + "\n})();\n"
-        f"window.VEGA_DEBUG=Object.assign(window.VEGA_DEBUG||{{}},{json.dumps(versions)});\n", encoding="utf-8",
+        f"window.VEGA_DEBUG=Object.assign(window.VEGA_DEBUG||{{}},{json.dumps(versions)});\n",
+        encoding="utf-8",
     )
 
 

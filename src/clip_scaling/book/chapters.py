@@ -20,12 +20,14 @@ class Chapter:
 
 
 CHAPTERS = (
+    Chapter("explore", "Use it"),
+    Chapter("reproduce", "Use it"),
+    Chapter("paper_scale", "Use it"),
     Chapter("methods", "How it was done"),
-    Chapter("reproduce", "How it was done"),
-    Chapter("paper_scale", "How it was done"),
     Chapter("checklist", "How it was done"),
-    Chapter("glossary", "How it was done"),
-    Chapter("changelog", "How it was done"),
+    Chapter("glossary", "Reference"),
+    Chapter("changelog", "Reference"),
+    Chapter("cite", "Reference"),
 )
 
 
@@ -57,5 +59,8 @@ def table_of_contents(studies: list[str]) -> dict:
         if (chapter.published and PUBLISHED not in studies) or (chapter.own and set(studies) <= {PUBLISHED}):
             continue
         parts.setdefault(chapter.part, []).append({"file": chapter.name})
-    return {"format": "jb-book", "root": "index",
-            "parts": [{"caption": title, "chapters": pages} for title, pages in parts.items()]}
+    return {
+        "format": "jb-book",
+        "root": "index",
+        "parts": [{"caption": title, "chapters": pages} for title, pages in parts.items()],
+    }

@@ -12,8 +12,9 @@ from ..core.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--study", help="study to include besides the published, cpu and gpu ones; "
-                                        "`smoke` gets a book of its own")
+    parser.add_argument(
+        "--study", help="study to include besides the published, cpu and gpu ones; " "`smoke` gets a book of its own"
+    )
     parser.add_argument("--pdf", action="store_true", help="a PDF too, where LaTeX is installed")
 
 
@@ -24,8 +25,11 @@ def run(args: argparse.Namespace) -> int:
     study = _name(args.study)
     studies = chapters.included_studies(study)
     if not studies or (study and study not in studies):
-        raise UserError("no executed notebooks", where=paths.figures(study or "published"),
-                        mend=f"run `clip-scaling figure --study {args.study or 'published'}` first")
+        raise UserError(
+            "no executed notebooks",
+            where=paths.figures(study or "published"),
+            mend=f"run `clip-scaling figure --study {args.study or 'published'}` first",
+        )
     generated, build = paths.book() / "_generated", paths.book() / "_build"
     assemble.assemble(studies, generated)
     _sphinx(generated, build, "html")
@@ -50,13 +54,27 @@ def _sphinx(source: Path, build: Path, builder: str) -> Path:
     work.mkdir(parents=True)
     log = build / f"{builder}.log"
     start = "from clip_scaling import charts; from jupyter_book.cli.main import main; main()"
-    command = [sys.executable, "-c", start, "build", str(source), "--path-output", str(work), "--builder", builder,
-               "-W", "-n", "--keep-going"]
+    command = [
+        sys.executable,
+        "-c",
+        start,
+        "build",
+        str(source),
+        "--path-output",
+        str(work),
+        "--builder",
+        builder,
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     log.write_text(done.stdout + done.stderr, encoding="utf-8")
     made = work / "_build" / builder
     if done.returncode or not made.is_dir():
-        raise UserError(f"the book does not build: {_first_fault(log)}", where=source, mend=f"the whole log is in {log}")
+        raise UserError(
+            f"the book does not build: {_first_fault(log)}", where=source, mend=f"the whole log is in {log}"
+        )
     target = build / builder
     shutil.rmtree(target, ignore_errors=True)
     made.rename(target)
@@ -72,7 +90,9 @@ def _first_fault(log: Path) -> str:
 
 def _pdf(source: Path, build: Path) -> None:
     if not shutil.which("xelatex") or not shutil.which("latexmk"):
-        raise UserError("the PDF needs xelatex and latexmk, which are not installed",
-                        mend="install TeX Live (texlive-xetex, latexmk), or read the pages in book/_build/html")
+        raise UserError(
+            "the PDF needs xelatex and latexmk, which are not installed",
+            mend="install TeX Live (texlive-xetex, latexmk), or read the pages in book/_build/html",
+        )
     target = _sphinx(source, build, "pdflatex")
     print(f"PDF: {next(target.glob('*.pdf'), target)}")

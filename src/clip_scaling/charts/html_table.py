@@ -19,26 +19,38 @@ class HtmlTable:
         return HtmlTable(self.content + "\n" + other.content)
 
 
-def table(rows: pd.DataFrame, caption: str, *, download: str | None = None, titles: dict[str, str] | None = None,
-          numeric: tuple[str, ...] = ()) -> HtmlTable:
+def table(
+    rows: pd.DataFrame,
+    caption: str,
+    *,
+    download: str | None = None,
+    titles: dict[str, str] | None = None,
+    numeric: tuple[str, ...] = (),
+) -> HtmlTable:
     """`rows` as they are, an empty cell for NaN. Columns of numbers, and those named `numeric`, stand to the right;
     `titles` name columns for readers."""
     titles = titles or {}
     right = {name: name in numeric or pd.api.types.is_numeric_dtype(rows[name]) for name in rows.columns}
-    head = "".join(f"<th scope=\"col\"{_kind(right[name])}>{html.escape(str(titles.get(name, name)))}</th>" for name in rows)
+    head = "".join(
+        f'<th scope="col"{_kind(right[name])}>{html.escape(str(titles.get(name, name)))}</th>' for name in rows
+    )
     body = "".join(
-        "<tr>" + "".join(f"<td{_kind(right[name])}>{_cell(value)}</td>" for name, value in zip(rows, row, strict=True)) + "</tr>\n"
+        "<tr>"
+        + "".join(f"<td{_kind(right[name], value)}>{_cell(value)}</td>" for name, value in zip(rows, row, strict=True))
+        + "</tr>\n"
         for row in rows.itertuples(index=False)
     )
     link = f' <a href="{html.escape(download)}" download>rows (CSV)</a>' if download else ""
     return HtmlTable(
         f'<div class="cs-scroll" tabindex="0" role="region" aria-label="{html.escape(caption, quote=True)}"><table>'
-        f"<caption>{html.escape(caption)}{link}</caption><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+        f"<caption>{html.escape(caption)}{link}</caption><thead><tr>{head}</tr></thead>\n"
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
-def _kind(numeric: bool) -> str:
-    return ' class="num"' if numeric else ""
+def _kind(numeric: bool, value: object = "") -> str:
+    """Long text gets room; the table scrolls sideways instead."""
+    return ' class="num"' if numeric else ' class="long"' if len(str(value)) > 40 else ""
 
 
 def _cell(value: object) -> str:
@@ -57,8 +69,9 @@ def compared(cells: pd.DataFrame, caption: str, download: str | None = None) -> 
     """
     rows, columns = list(dict.fromkeys(cells["row"])), list(dict.fromkeys(cells["column"]))
     place = {(cell.row, cell.column): cell for cell in cells.itertuples()}
-    wide = pd.DataFrame([[row, *(_both(place.get((row, column))) for column in columns)] for row in rows],
-                        columns=["row", *columns])
+    wide = pd.DataFrame(
+        [[row, *(_both(place.get((row, column))) for column in columns)] for row in rows], columns=["row", *columns]
+    )
     return table(wide, caption, download=download, titles={"row": ""})
 
 

@@ -5,8 +5,12 @@ import pandas as pd
 
 from . import panels, style
 
-METRICS = {"acc1": "top-1", "mean_average_precision": "mean average precision", "image_retrieval_recall@5": "image Recall@5",
-           "text_retrieval_recall@5": "text Recall@5"}
+METRICS = {
+    "acc1": "top-1",
+    "mean_average_precision": "mean average precision",
+    "image_retrieval_recall@5": "image Recall@5",
+    "text_retrieval_recall@5": "text Recall@5",
+}
 BINS, MARGIN = 5, 0.1  # the paper's front
 _KEEP = ["run", "family", "subset", "architecture", "samples_seen", "compute", "error"]
 
@@ -17,7 +21,9 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
     Both fits are least squares of log10 error on log10 compute, per family.
     """
     data = rows[_KEEP].assign(
-        target=rows["dataset"] + ", " + rows["metric"].map(METRICS), lc=_log10(rows["compute"]), le=_log10(rows["error"]),
+        target=rows["dataset"] + ", " + rows["metric"].map(METRICS),
+        lc=_log10(rows["compute"]),
+        le=_log10(rows["error"]),
         percent=rows["error"] * 100,
     )
     # The paper's probes and other sizes are no reader's first concern: every set in one list, the main one first.
@@ -25,30 +31,62 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
     families = style.in_order(data["family"])
     params = [
         alt.param(name="target_choice", value=names[0], bind=alt.binding_select(options=names, name="evaluation set ")),
-        alt.param(name="family_choice", value="all", bind=alt.binding_select(options=["all", *families], name="distribution ")),
-        alt.param(name="fit_choice", value="all models", bind=alt.binding_radio(
-            options=["all models", "binned front"], name="law through ")),
+        alt.param(
+            name="family_choice", value="all", bind=alt.binding_select(options=["all", *families], name="distribution ")
+        ),
+        alt.param(
+            name="fit_choice",
+            value="all models",
+            bind=alt.binding_radio(options=["all models", "binned front"], name="law through "),
+        ),
     ]
     by_size = alt.selection_point(fields=["architecture"], bind="legend", name="architecture_choice", toggle="true")
     paint = alt.Color("family:N", scale=style.colours(families), title="pre-training distribution")
     chosen = alt.Chart(data).transform_filter(
-        "datum.target == target_choice && (family_choice == 'all' || datum.family == family_choice)")
-    x = alt.X("compute:Q", scale=alt.Scale(type="log", nice=False, padding=12), title="total compute (GMAC)",
-              axis=alt.Axis(format=".0e", tickCount=5))
-    y = alt.Y("percent:Q", scale=alt.Scale(type="log", nice=False, padding=12, zero=False), title="error (%)",
-              axis=alt.Axis(format="~g"))
-    dots = chosen.mark_point(filled=True, size=64).encode(
-        x=x, y=y, color=paint, tooltip=panels.tooltips(pd.Index(_KEEP)),
-        opacity=alt.condition(by_size, alt.value(0.9), alt.value(0.12)),
-        shape=alt.Shape("architecture:N", scale=style.shapes(style.in_order(data["architecture"])),
-                        legend=alt.Legend(symbolFillColor=style.INK, symbolStrokeColor=style.INK)),
-    ).add_params(by_size)
+        "datum.target == target_choice && (family_choice == 'all' || datum.family == family_choice)"
+    )
+    x = alt.X(
+        "compute:Q",
+        scale=alt.Scale(type="log", nice=False, padding=12),
+        title="total compute (GMAC)",
+        axis=alt.Axis(format=".0e", tickCount=5),
+    )
+    y = alt.Y(
+        "percent:Q",
+        scale=alt.Scale(type="log", nice=False, padding=12, zero=False),
+        title="error (%)",
+        axis=alt.Axis(format="~g"),
+    )
+    dots = (
+        chosen.mark_point(filled=True, size=64)
+        .encode(
+            x=x,
+            y=y,
+            color=paint,
+            tooltip=panels.tooltips(pd.Index(_KEEP)),
+            opacity=alt.condition(by_size, alt.value(0.9), alt.value(0.12)),
+            shape=alt.Shape(
+                "architecture:N",
+                scale=style.shapes(style.in_order(data["architecture"])),
+                legend=alt.Legend(symbolFillColor=style.INK, symbolStrokeColor=style.INK),
+            ),
+        )
+        .add_params(by_size)
+    )
     front = _front(chosen.transform_filter(by_size))
-    ring = front.transform_filter("fit_choice == 'binned front'").mark_point(
-        size=170, filled=False, strokeWidth=1.6).encode(x="centre:Q", y="percent:Q", color=paint)
-    layers = [_line(front, "lb", "binned front", x, y, paint), _line(chosen.transform_filter(by_size), "lc", "all models", x, y, paint),
-              dots, ring, _exponent(front, "lb", "binned front", families, paint),
-              _exponent(chosen.transform_filter(by_size), "lc", "all models", families, paint)]
+    ring = (
+        front.transform_filter("fit_choice == 'binned front'")
+        .mark_point(size=170, filled=False, strokeWidth=1.6)
+        .encode(x="centre:Q", y="percent:Q", color=paint)
+    )
+    layers = [
+        _line(front, "lb", "binned front", x, y, paint),
+        _line(chosen.transform_filter(by_size), "lc", "all models", x, y, paint),
+        dots,
+        ring,
+        _exponent(front, "lb", "binned front", families, paint),
+        _exponent(chosen.transform_filter(by_size), "lc", "all models", families, paint),
+    ]
     return alt.layer(*layers).add_params(*params).properties(width=620, height=380)
 
 
@@ -73,9 +111,11 @@ def _front(chosen: alt.Chart) -> alt.Chart:
 
 def _line(chosen: alt.Chart, on: str, when: str, x: alt.X, y: alt.Y, paint: alt.Color) -> alt.Chart:
     return (
-        chosen.transform_filter(f"fit_choice == '{when}'").transform_regression(on, "le", groupby=["family"])
+        chosen.transform_filter(f"fit_choice == '{when}'")
+        .transform_regression(on, "le", groupby=["family"])
         .transform_calculate(compute=f"pow(10, datum.{on})", percent="100 * pow(10, datum.le)")
-        .mark_line(strokeDash=[5, 3], strokeWidth=1.8).encode(x=x, y=y, color=paint)
+        .mark_line(strokeDash=[5, 3], strokeWidth=1.8)
+        .encode(x=x, y=y, color=paint)
     )
 
 

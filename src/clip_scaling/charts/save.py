@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pandas as pd
 from ..core import paths
 from ..core.files import atomic_path, write_text
 from . import style
+from .html_table import HtmlTable
+
+IN_BOOK = "CLIP_SCALING_BOOK"  # set by stage `figure`: pages bring the scripts that draw
 
 
 @dataclass(frozen=True)
@@ -23,17 +27,56 @@ class Figure:
     alt_text: str
     spec: dict
     notebook: str | None = None
+    laws: HtmlTable | None = None  # shown below the caption
 
     def _repr_html_(self) -> str:
-        return figure_html(self)
+        return (
+            figure_html(self)
+            if os.environ.get(IN_BOOK)
+            else f"{frame_html(self.spec)}<p>{html.escape(self.caption)}</p>"
+        )
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {"text/html": figure_html(self), "text/plain": f"{self.name}: {self.alt_text}"}
+        return {"text/html": self._repr_html_(), "text/plain": f"{self.name}: {self.alt_text}"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A chart and a table for a notebook that a reader runs; nothing is saved."""
+
+    chart: alt.TopLevelMixin
+    table: HtmlTable
+
+    def _repr_html_(self) -> str:
+        spec = style.specification(self.chart, "Fit of the chosen law.")
+        return frame_html(spec) + self.table._repr_html_()
+
+
+def frame_html(spec: dict, height: int = 480) -> str:
+    """A frame that draws `spec` with scripts of its own: for JupyterLab, without network."""
+    import vl_convert
+
+    page = (
+        f"<div id=chart></div><script>{vl_convert.javascript_bundle()}</script>"
+        f"<script>vegaEmbed('#chart', {_json(spec)}, {{actions: false}})</script>"
+    )
+    return f'<iframe title="chart" srcdoc="{html.escape(page)}" style="width:100%;height:{height}px;border:0"></iframe>'
+
+
+def _json(spec: dict) -> str:
+    return json.dumps(spec, sort_keys=True, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
 
 
 def save_figure(
-    chart: alt.TopLevelMixin, name: str, study: str, *, caption: str, rows: pd.DataFrame, alt_text: str,
+    chart: alt.TopLevelMixin,
+    name: str,
+    study: str,
+    *,
+    caption: str,
+    rows: pd.DataFrame,
+    alt_text: str,
     notebook: str | None = None,
+    laws: HtmlTable | None = None,
 ) -> Figure:
     """Write figures/<study>/<name>.{csv,vl.json,svg,png} and return what displays them.
 
@@ -52,7 +95,7 @@ def save_figure(
     write_text(folder / f"{name}.svg", picture)
     with atomic_path(folder / f"{name}.png") as temporary:
         temporary.write_bytes(vl_convert.svg_to_png(picture))
-    return Figure(name, study, caption, alt_text, spec, notebook)
+    return Figure(name, study, caption, alt_text, spec, notebook, laws)
 
 
 def _write_rows(rows: pd.DataFrame, path: Path) -> None:
@@ -62,9 +105,13 @@ def _write_rows(rows: pd.DataFrame, path: Path) -> None:
 
 def figure_html(figure: Figure) -> str:
     """The figure as a page embeds it: book/_static/figures.js draws the specification, links are in the same folder."""
-    spec = json.dumps(figure.spec, sort_keys=True, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    spec = _json(figure.spec)
     name, alt_text = html.escape(figure.name), html.escape(figure.alt_text)
-    links = [(f"{name}.csv", "rows (CSV)"), (f"{name}.vl.json", "specification (Vega-Lite)"), (f"{name}.svg", "picture (SVG)")]
+    links = [
+        (f"{name}.csv", "rows (CSV)"),
+        (f"{name}.vl.json", "specification (Vega-Lite)"),
+        (f"{name}.svg", "picture (SVG)"),
+    ]
     if figure.notebook:
         links.append((f"{html.escape(figure.notebook)}.ipynb", "notebook"))
     downloads = " ".join(f'<a href="{target}" download>{label}</a>' for target, label in links)
@@ -75,4 +122,5 @@ def figure_html(figure: Figure) -> str:
         f'<noscript><img src="{name}.svg" alt="{alt_text}"></noscript>\n'
         f"<figcaption>{html.escape(figure.caption)}\n"
         f'<span class="cs-downloads">Download: {downloads}</span></figcaption>\n</figure>'
+        + (f"\n{figure.laws._repr_html_()}" if figure.laws else "")
     )

@@ -4,19 +4,24 @@ import altair as alt
 import pandas as pd
 
 # Each colour has a contrast of 3 or more against both pages (WCAG 1.4.11); tests/charts/test_style.py checks it.
-PALETTE = (
-    "#2f81d6", "#d9730d", "#2a9d4a", "#a35fd1", "#d8504d", "#1399a3", "#a87342", "#d1569c", "#777e88", "#b8860b",
-)
+PALETTE = ("#2f81d6", "#d9730d", "#2a9d4a", "#a35fd1", "#d8504d", "#1399a3", "#a87342", "#d1569c", "#777e88", "#b8860b")
 INK = "#777e88"  # axes and text where no page sets another colour
 PAGES = {"light": "#ffffff", "dark": "#14181e"}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
 # Names with a colour of their own, so that a family looks alike on every page.
 _KNOWN = {
-    "LAION": PALETTE[0], "CLIP-WIT": PALETTE[1],
-    "LAION-80M": PALETTE[5], "LAION-400M": PALETTE[2], "LAION-2B": PALETTE[0],
-    "icons": PALETTE[0], "interface": PALETTE[2], "pictorial": PALETTE[3],
-    "small": PALETTE[5], "medium": PALETTE[2], "large": PALETTE[0],
+    "LAION": PALETTE[0],
+    "CLIP-WIT": PALETTE[1],
+    "LAION-80M": PALETTE[5],
+    "LAION-400M": PALETTE[2],
+    "LAION-2B": PALETTE[0],
+    "icons": PALETTE[0],
+    "interface": PALETTE[2],
+    "pictorial": PALETTE[3],
+    "small": PALETTE[5],
+    "medium": PALETTE[2],
+    "large": PALETTE[0],
 }
 PANEL_WIDTH, PANEL_HEIGHT = 330, 260
 
@@ -39,10 +44,21 @@ def specification(chart: alt.TopLevelMixin, alt_text: str) -> dict:
     """
     text = {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600}
     config = {
-        "font": "system-ui, sans-serif", "padding": 4, "view": {"stroke": None},
-        "axis": {**text, "domainColor": INK, "tickColor": INK, "gridColor": INK, "gridOpacity": 0.18, "labelOverlap": True},
+        "font": "system-ui, sans-serif",
+        "padding": 4,
+        "view": {"stroke": None},
+        "axis": {
+            **text,
+            "domainColor": INK,
+            "tickColor": INK,
+            "gridColor": INK,
+            "gridOpacity": 0.18,
+            "labelOverlap": True,
+        },
         "legend": {**text, "orient": "bottom", "columns": 4, "labelLimit": 220, "symbolSize": 70, "symbolOpacity": 1},
-        "header": text, "title": {"color": INK, "fontSize": 13, "fontWeight": 600, "anchor": "start"}, "text": {"color": INK},
+        "header": text,
+        "title": {"color": INK, "fontSize": 13, "fontWeight": 600, "anchor": "start"},
+        "text": {"color": INK},
     }
     spec = chart.to_dict(validate=False)  # the tests validate each chart; doing it here doubles the time
     return {**spec, "background": "transparent", "description": alt_text, "config": config}
@@ -54,8 +70,25 @@ def in_order(values: pd.Series) -> list[str]:
 
 
 _SIZES = (
-    "ViT-XXS", "ViT-XS", "ViT-S", "ViT-B-32", "ViT-B/32", "ViT-B-16", "ViT-B/16", "ViT-L", "ViT-H", "ViT-g", "ViT-G",
-    "ViT-big", "CLIP-WIT", "LAION-80M", "LAION-400M", "LAION-2B", "small", "medium", "large",
+    "ViT-XXS",
+    "ViT-XS",
+    "ViT-S",
+    "ViT-B-32",
+    "ViT-B/32",
+    "ViT-B-16",
+    "ViT-B/16",
+    "ViT-L",
+    "ViT-H",
+    "ViT-g",
+    "ViT-G",
+    "ViT-big",
+    "CLIP-WIT",
+    "LAION-80M",
+    "LAION-400M",
+    "LAION-2B",
+    "small",
+    "medium",
+    "large",
 )
 
 

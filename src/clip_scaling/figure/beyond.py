@@ -12,19 +12,26 @@ def exponents(study: str) -> save.Figure:
     """Every evaluation set's exponent with its interval."""
     tables = load(study)
     laws = tables.laws[(tables.laws["form"] == "power") & (tables.laws["parameter"] == "alpha")]
-    chosen = [fitted.Target(task, dataset, metric, f"{dataset}, {metric}") for task, dataset, metric in
-              laws[["task", "dataset", "metric"]].drop_duplicates().itertuples(index=False)
-              if metric in ("acc1", "mean_average_precision", "image_retrieval_recall@5", "text_retrieval_recall@5")]
+    chosen = [
+        fitted.Target(task, dataset, metric, f"{dataset}, {metric}")
+        for task, dataset, metric in laws[["task", "dataset", "metric"]].drop_duplicates().itertuples(index=False)
+        if metric in ("acc1", "mean_average_precision", "image_retrieval_recall@5", "text_retrieval_recall@5")
+    ]
     rows = fitted.power_laws(tables.laws, chosen)
     shown = rows[rows["alpha"].notna()].sort_values("alpha")
     refused = rows[rows["alpha"].isna()]
     flat = int(((shown["alpha_low"] < 0) & (shown["alpha_high"] > 0)).sum())
     what = "Exponent of the power law in compute, set by set, with its 95 % interval,"
     return save.save_figure(
-        intervals.exponents(shown), "exponents", study, rows=rows, notebook="laws",
-        caption=f"{what} through all models of a family ({shown['panel'].nunique()} sets). {flat} intervals contain 0: no law in "
-                f"compute is seen there. {len(refused)} further fits have no exponent "
-                f"({', '.join(sorted(set(refused['status']))) or 'none'}). Stage fit; table results/{study}/laws.csv.",
+        intervals.exponents(shown),
+        "exponents",
+        study,
+        rows=rows,
+        notebook="laws",
+        caption=f"{what} through all models of a family ({shown['panel'].nunique()} sets). {flat} intervals contain 0: "
+        f"no law in "
+        f"compute is seen there. {len(refused)} further fits have no exponent "
+        f"({', '.join(sorted(set(refused['status']))) or 'none'}). Stage fit; table results/{study}/laws.csv.",
         alt_text=f"{what} from {shown['alpha'].min():.2f} to {shown['alpha'].max():.2f}.",
     )
 
@@ -34,18 +41,27 @@ def forms(study: str) -> save.Figure:
     tables = load(study)
     laws = tables.laws.drop_duplicates(["family", "task", "dataset", "metric", "form", "estimator"])
     laws = laws[laws["insample_mae_pp"].notna() & laws["heldout_mae_pp"].notna()]
-    shared = laws.groupby(["family", "task", "dataset", "metric"])["form"].transform("nunique") == laws["form"].nunique()
+    shared = (
+        laws.groupby(["family", "task", "dataset", "metric"])["form"].transform("nunique") == laws["form"].nunique()
+    )
     laws = laws[shared] if shared.any() else laws
-    parts = [laws.groupby("form", as_index=False).agg(mae_pp=(column, "median"), n=(column, "size")).assign(where=where)
-             for column, where in (("insample_mae_pp", "fitted models"), ("heldout_mae_pp", "held-out largest compute"))]
+    parts = [
+        laws.groupby("form", as_index=False).agg(mae_pp=(column, "median"), n=(column, "size")).assign(where=where)
+        for column, where in (("insample_mae_pp", "fitted models"), ("heldout_mae_pp", "held-out largest compute"))
+    ]
     rows = pd.concat(parts, ignore_index=True)
     best = rows[rows["where"] != "fitted models"].sort_values("mae_pp").iloc[0]
     what = "Mean absolute error of each form of law,"
     return save.save_figure(
-        intervals.accuracy(rows), "forms", study, rows=rows, notebook="laws",
-        caption=f"{what} in percentage points: median over {len(laws) // max(laws['form'].nunique(), 1)} targets that every form "
-                f"was fitted to. Held out: the models of largest compute, predicted by a fit without them. Stage fit; table "
-                f"results/{study}/laws.csv.",
+        intervals.accuracy(rows),
+        "forms",
+        study,
+        rows=rows,
+        notebook="laws",
+        caption=f"{what} in percentage points: median over {len(laws) // max(laws['form'].nunique(), 1)} targets that "
+        f"every form "
+        f"was fitted to. Held out: the models of largest compute, predicted by a fit without them. Stage fit; table "
+        f"results/{study}/laws.csv.",
         alt_text=f"{what} least on held-out compute: {best['form']} with {best['mae_pp']:.2f} percentage points.",
     )
 
@@ -56,11 +72,33 @@ def main_laws(study: str) -> HtmlTable:
     first = targets.classification(tables)[0]
     laws = tables.laws
     rows = laws[(laws["task"] == first.task) & (laws["dataset"] == first.dataset) & (laws["metric"] == first.metric)]
-    rows = rows[["family", "form", "parameter", "value", "low", "high", "interval_method", "status", "n_points", "n_left_out",
-                 "insample_mae_pp", "heldout_mae_pp"]]
-    return table(rows, f"Every form fitted to {first.title}: parameters with 95 % intervals.",
-                 titles={"n_points": "models", "n_left_out": "left out", "insample_mae_pp": "error on fitted (pp)",
-                         "heldout_mae_pp": "error on held out (pp)", "interval_method": "interval"})
+    rows = rows[
+        [
+            "family",
+            "form",
+            "parameter",
+            "value",
+            "low",
+            "high",
+            "interval_method",
+            "status",
+            "n_points",
+            "n_left_out",
+            "insample_mae_pp",
+            "heldout_mae_pp",
+        ]
+    ]
+    return table(
+        rows,
+        f"Every form fitted to {first.title}: parameters with 95 % intervals.",
+        titles={
+            "n_points": "models",
+            "n_left_out": "left out",
+            "insample_mae_pp": "error on fitted (pp)",
+            "heldout_mae_pp": "error on held out (pp)",
+            "interval_method": "interval",
+        },
+    )
 
 
 def held_out(study: str) -> HtmlTable:
@@ -68,6 +106,115 @@ def held_out(study: str) -> HtmlTable:
     rows = optional(study, "heldout.csv")
     first = targets.classification(load(study))[0]
     rows = rows[(rows["dataset"] == first.dataset) & (rows["metric"] == first.metric)]
-    rows = rows[[name for name in ("family", "form", "run", "error", "predicted", "low", "high", "covered", "difference_pp")
-                 if name in rows]]
+    rows = rows[
+        [
+            name
+            for name in ("family", "form", "run", "error", "predicted", "low", "high", "covered", "difference_pp")
+            if name in rows
+        ]
+    ]
     return table(rows, f"Models left out of the fit and predicted by it, {first.title}.")
+
+
+def _tabled(study: str, name: str, columns: dict[str, str], caption: str, main_only: bool = True) -> HtmlTable:
+    """A small table of stage fit, for the study's first two evaluation sets; a sentence where the study has none."""
+    rows = optional(study, f"{name}.csv")
+    if rows is not None and main_only:
+        tables = load(study)
+        firsts = [
+            target for group in (targets.classification(tables)[:1], targets.retrieval(tables)[:1]) for target in group
+        ]
+        rows = pd.concat([rows[(rows["dataset"] == one.dataset) & (rows["metric"] == one.metric)] for one in firsts])
+    if rows is None or rows.empty:
+        return HtmlTable(f"<p>results/{study}/{name}.csv holds no rows for these sets.</p>")
+    return table(rows[[column for column in columns if column in rows]], caption, titles=columns)
+
+
+def sensitivity(study: str) -> HtmlTable:
+    """The exponent under other choices of bins, fronts and subsets, and without single models."""
+    return _tabled(
+        study,
+        "sensitivity",
+        {
+            "dataset": "evaluation set",
+            "family": "distribution",
+            "design": "what is changed",
+            "setting": "to",
+            "alpha": "exponent",
+            "beta": "factor",
+            "n_points": "models",
+        },
+        "The exponent under other choices.",
+    )
+
+
+def comparison(study: str) -> HtmlTable:
+    """Pairs of distributions compared: on the front, on all models, and on pairs of equal design."""
+    rows = optional(study, "comparison.csv")
+    columns = (
+        {} if rows is None else {name: name.replace("_", " ") for name in rows.columns if name not in ("study", "task")}
+    )
+    return _tabled(study, "comparison", columns, "Pre-training distributions compared, with 95 % intervals.")
+
+
+def later_models(study: str) -> HtmlTable:
+    """Models that came after the paper, beside what each law foretold."""
+    return _tabled(
+        study,
+        "later",
+        {
+            "architecture": "model",
+            "dataset": "evaluation set",
+            "form": "form",
+            "error": "measured error",
+            "predicted": "predicted",
+            "low": "low",
+            "high": "high",
+            "covered": "inside the interval",
+            "difference_pp": "predicted − measured (pp)",
+        },
+        "Later models beside what the laws foretold (95 % prediction intervals).",
+    )
+
+
+def planner(study: str) -> save.Figure:
+    """Predicted error of each architecture for budgets inside and one decade beyond the study's."""
+    import numpy as np
+
+    from ..charts import panels
+    from ..fit import plan, plan_source
+
+    tables = load(study)
+    first = targets.classification(tables)[0]
+    law = plan_source.law_for(study, first.dataset, "three_variable", metric=first.metric)
+    computes = np.geomspace(law.points.compute.min(), law.points.compute.max() * 10, 25)
+    rows = plan.trade_off(law, plan_source.architectures_of(study), computes)
+    rows = rows.assign(panel=first.title, run=rows["architecture"])
+    what = f"Predicted error on {first.title} for a training budget, one line an architecture,"
+    best = rows[rows["best"]].iloc[-1]
+    return save.save_figure(
+        panels.trade_off(rows),
+        "planner",
+        study,
+        rows=rows.drop(columns=["panel", "run"]),
+        notebook="planner",
+        caption=f"{what} by the law in three variables through {law.fit.n_points} models ({law.fit.status}); the "
+        f"band is the 95 % "
+        f"prediction interval of the best architecture at each budget. Budgets right of the rule lie beyond every "
+        f"trained model. Stage fit; tables results/{study}/runs.csv and scores.csv.",
+        alt_text=f"{what} at the largest budget {best['architecture']} is best with {best['error']:.0%} "
+        f"({best['low']:.0%} to {best['high']:.0%}).",
+    )
+
+
+def plannable(study: str) -> bool:
+    """Whether the study's main set supports the law in three variables."""
+    from ..core.errors import UserError
+    from ..fit import plan_source
+
+    first = targets.classification(load(study))[0]
+    try:
+        plan_source.law_for(study, first.dataset, "three_variable", metric=first.metric, draws=0)
+    except UserError:
+        return False
+    return True

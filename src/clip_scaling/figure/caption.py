@@ -4,8 +4,19 @@ import pandas as pd
 
 from .tables import StudyTables
 
-_COLUMNS = ["panel", "run", "family", "subset", "architecture", "samples_seen", "unique_samples", "compute", "error",
-            "standard_error", "fitted"]
+_COLUMNS = [
+    "panel",
+    "run",
+    "family",
+    "subset",
+    "architecture",
+    "samples_seen",
+    "unique_samples",
+    "compute",
+    "error",
+    "standard_error",
+    "fitted",
+]
 _FADED = " Pale points are left out of the fit (left_out.csv says why)."
 
 
@@ -15,8 +26,10 @@ def caption(tables: StudyTables, what: str, points: pd.DataFrame, fits: str) -> 
     where = f"results/{tables.study}/"
     faded = _FADED if "fitted" in points and (points["fitted"] == "left out").any() else ""
     stage = "published" if tables.published else "evaluate and collect"
-    return (f"{what} {models} models of the {tables.study} study; panels: {', '.join(panels)}. {fits}{faded} "
-            f"Stages {stage} and fit; tables {where}runs.csv, scores.csv and laws.csv.")
+    return (
+        f"{what} {models} models of the {tables.study} study; panels: {', '.join(panels)}. {fits}{faded} "
+        f"Stages {stage} and fit; tables {where}runs.csv, scores.csv and laws.csv."
+    )
 
 
 def rows_of(points: pd.DataFrame, *more: str) -> pd.DataFrame:
@@ -30,6 +43,8 @@ def trend(points: pd.DataFrame) -> str:
     for panel, group in points.groupby("panel", sort=False):
         ordered = group.sort_values("compute")
         first, last = ordered.iloc[0], ordered.iloc[-1]
-        said.append(f"{panel}: {first['error']:.0%} at {first['compute']:.1e} GMAC, {last['error']:.0%} at "
-                    f"{last['compute']:.1e} GMAC")
+        said.append(
+            f"{panel}: {first['error']:.0%} at {first['compute']:.1e} GMAC, {last['error']:.0%} at "
+            f"{last['compute']:.1e} GMAC"
+        )
     return "; ".join(said) + "."

@@ -11,22 +11,33 @@ from .tables import StudyTables, load, optional
 def zero_shot(study: str) -> save.Figure:
     """Zero-shot classification error against compute (paper, Figure 1a)."""
     tables = load(study)
-    return _scaling(tables, targets.classification(tables), "zero_shot", "zero-shot error (%)",
-                    "Zero-shot classification error against total compute")
+    return _scaling(
+        tables,
+        targets.classification(tables),
+        "zero_shot",
+        "zero-shot error (%)",
+        "Zero-shot classification error against total compute",
+    )
 
 
 def retrieval(study: str) -> save.Figure:
     """Retrieval, 1 - Recall@5, against compute (paper, Figure 1b for images)."""
     tables = load(study)
-    return _scaling(tables, targets.retrieval(tables), "retrieval", "100 − Recall@5 (%)",
-                    "Retrieval error against total compute")
+    return _scaling(
+        tables, targets.retrieval(tables), "retrieval", "100 − Recall@5 (%)", "Retrieval error against total compute"
+    )
 
 
 def linear_probe(study: str) -> save.Figure:
     """Linear probing: a linear classifier on frozen features (paper, Figures 2 and 3)."""
     tables = load(study)
-    return _scaling(tables, targets.probes(tables), "linear_probe", "linear probe error (%)",
-                    "Error of a linear classifier on frozen features, hyper-parameters chosen on a validation split,")
+    return _scaling(
+        tables,
+        targets.probes(tables),
+        "linear_probe",
+        "linear probe error (%)",
+        "Error of a linear classifier on frozen features, its settings chosen on a validation split",
+    )
 
 
 def _scaling(tables: StudyTables, chosen: list[fitted.Target], name: str, axis: str, what: str) -> save.Figure:
@@ -35,13 +46,19 @@ def _scaling(tables: StudyTables, chosen: list[fitted.Target], name: str, axis: 
         from ..published.frames import lines as paper_lines
 
         lines = paper_lines(points)
-        fits = f"Dashed: the paper's fit. {fitted.as_printed(lines)}."
+        laws, fits = fitted.as_printed(lines), "Dashed: the paper's fits, listed below with 95 % t-intervals."
     else:
         laws = fitted.power_laws(tables.laws, chosen)
-        lines, fits = fitted.lines(laws, points), fitted.sentences(laws)
+        lines, fits = fitted.lines(laws, points), fitted.summary(laws)
     chart = panels.error_against_compute(points, lines, error_title=axis)
     return save.save_figure(
-        chart, name, tables.study, rows=rows_of(points), notebook=name, caption=caption(tables, what, points, fits),
+        chart,
+        name,
+        tables.study,
+        rows=rows_of(points),
+        notebook=name,
+        laws=fitted.law_table(laws),
+        caption=caption(tables, f"{what},", points, fits),
         alt_text=f"{what}, {points['run'].nunique()} models: {trend(points)}",
     )
 
@@ -56,9 +73,15 @@ def bottleneck(study: str) -> save.Figure:
     # Repeats of a cell with other seeds are points of their own, but their line goes through the first seed.
     x = panels.Axis("samples_seen", "samples seen")
     what = f"Zero-shot error on {chosen[0].title} against samples seen, one panel an architecture, a colour a subset,"
-    chart = panels.panels(_largest_first(points), x=x, colour="subset", shape=None, join="subset", columns=3, height=220)
+    chart = panels.panels(
+        _largest_first(points), x=x, colour="subset", shape=None, join="subset", columns=3, height=220
+    )
     return save.save_figure(
-        chart, "bottleneck", study, rows=rows_of(points), notebook="bottleneck",
+        chart,
+        "bottleneck",
+        study,
+        rows=rows_of(points),
+        notebook="bottleneck",
         caption=caption(tables, what, points, "Lines join the models of one subset; no law is drawn."),
         alt_text=f"{what}: " + _by_subset(points),
     )
@@ -72,8 +95,10 @@ def _largest_first(points: pd.DataFrame) -> pd.DataFrame:
     from ..charts.style import in_order
 
     order = {name: place for place, name in enumerate(in_order(points["architecture"]))}
-    return points.sort_values(["architecture", "subset", "samples_seen"], key=lambda column: column.map(order)
-                              if column.name == "architecture" else column)
+    return points.sort_values(
+        ["architecture", "subset", "samples_seen"],
+        key=lambda column: column.map(order) if column.name == "architecture" else column,
+    )
 
 
 def _by_subset(points: pd.DataFrame) -> str:
@@ -92,24 +117,44 @@ def robustness(study: str) -> save.Figure:
     line = _diagonal(moved)
     what = f"Zero-shot error under distribution shift against error on {main},"
     chart = panels.panels(
-        moved, x=panels.Axis("main_error", f"error on {main} (%)", log=False, percent=True), lines=line, columns=3, height=220,
-        y=panels.Axis("error", "error on the shift (%)", log=False, percent=True))
+        moved,
+        x=panels.Axis("main_error", f"error on {main} (%)", log=False, percent=True),
+        lines=line,
+        columns=3,
+        height=220,
+        y=panels.Axis("error", "error on the shift (%)", log=False, percent=True),
+    )
     return save.save_figure(
-        chart, "robustness", study, rows=rows_of(moved, "main_error"), notebook="robustness",
-        caption=caption(tables, what, moved, "The dashed line is equal error on both: a model above it loses under the shift."),
-        alt_text=f"{what} " + "; ".join(f"{name}: {group['error'].mean() - group['main_error'].mean():+.1%} on average"
-                                        for name, group in moved.groupby("panel")) + ".",
+        chart,
+        "robustness",
+        study,
+        rows=rows_of(moved, "main_error"),
+        notebook="robustness",
+        caption=caption(
+            tables, what, moved, "The dashed line is equal error on both: a model above it loses under the shift."
+        ),
+        alt_text=f"{what} "
+        + "; ".join(
+            f"{name}: {group['error'].mean() - group['main_error'].mean():+.1%} on average"
+            for name, group in moved.groupby("panel")
+        )
+        + ".",
     )
 
 
 def _diagonal(rows: pd.DataFrame) -> pd.DataFrame:
     ends = [max(rows["main_error"].min(), rows["error"].min()), min(rows["main_error"].max(), rows["error"].max())]
-    return pd.DataFrame([{"panel": panel, "main_error": end, "error": end}
-                         for panel in dict.fromkeys(rows["panel"]) for end in ends])
+    return pd.DataFrame(
+        [{"panel": panel, "main_error": end, "error": end} for panel in dict.fromkeys(rows["panel"]) for end in ends]
+    )
 
 
-STAGES = {"joint_zeroshot": "zero-shot", "joint_fine_tuning": "fine-tuned", "joint_patched": "patched",
-          "fine_tuning": "fine-tuned end to end"}
+STAGES = {
+    "joint_zeroshot": "zero-shot",
+    "joint_fine_tuning": "fine-tuned",
+    "joint_patched": "patched",
+    "fine_tuning": "fine-tuned end to end",
+}
 
 
 def fine_tuning(study: str) -> save.Figure:
@@ -120,8 +165,13 @@ def fine_tuning(study: str) -> save.Figure:
     what = "Error zero-shot, after joint fine-tuning, and after patching, against compute of pre-training,"
     chart = panels.panels(rows, colour="stage", shape="architecture", join="stage", columns=3, height=220)
     return save.save_figure(
-        chart, "fine_tuning", study, rows=rows_of(rows, "stage"), notebook="fine_tuning",
-        caption=caption(tables, what, rows, "Lines join one stage; no law is drawn."), alt_text=f"{what} by task.",
+        chart,
+        "fine_tuning",
+        study,
+        rows=rows_of(rows, "stage"),
+        notebook="fine_tuning",
+        caption=caption(tables, what, rows, "Lines join one stage; no law is drawn."),
+        alt_text=f"{what} by task.",
     )
 
 
@@ -135,9 +185,16 @@ def distributions(study: str) -> save.Figure:
     laws = laws[laws["alpha"].notna()]
     what = "Exponent of the power law by pre-training distribution, with its 95 % interval,"
     return save.save_figure(
-        intervals.exponents(laws), "distributions", study, rows=laws, notebook="distributions",
-        caption=f"{what} for {laws['panel'].nunique()} evaluation sets. Stage fit; table results/{study}/laws.csv. "
-                f"{fitted.sentences(laws)}", alt_text=f"{what}: " + fitted.sentences(laws),
+        intervals.exponents(laws),
+        "distributions",
+        study,
+        rows=laws,
+        notebook="distributions",
+        laws=fitted.law_table(laws),
+        caption=f"{what} for {laws['panel'].nunique()} evaluation sets. Stage fit; table results/{study}/laws.csv.",
+        alt_text=f"{what} "
+        + "; ".join(f"{law.panel}, {law.family}: {law.alpha:.3f}" for law in laws.itertuples())
+        + ".",
     )
 
 
@@ -154,18 +211,26 @@ def playground(study: str) -> save.Figure:
     from ..charts import playground as chart
 
     tables = load(study)
-    rows = tables.errors[tables.errors["metric"].isin(chart.METRICS) & (tables.errors["split"] == "test")
-                         & tables.errors["task"].isin(("zeroshot_classification", "retrieval"))]
+    rows = tables.errors[
+        tables.errors["metric"].isin(chart.METRICS)
+        & (tables.errors["split"] == "test")
+        & tables.errors["task"].isin(("zeroshot_classification", "retrieval"))
+    ]
     rows = rows[(rows["error"] > 0) & rows["compute"].notna()]
     first = targets.main_set(tables)
     return save.save_figure(
-        chart.playground(rows, first), "playground", study, rows=rows_of(rows.assign(panel=rows["dataset"]), "metric"),
-        notebook="playground", alt_text="Error against compute with a law that follows the reader's choices.",
-        caption=f"Choose the evaluation set, the distribution, and whether the law goes through all models or through the "
-                f"paper's binned front (the least error in each of five equal bins of log compute); click architectures in "
-                f"the legend to keep only these (shift-click for several). The law is least squares in log error, fitted in "
-                f"your browser. {rows['run'].nunique()} models, {rows['dataset'].nunique()} sets; stages evaluate and "
-                f"collect, tables results/{study}/runs.csv and scores.csv.",
+        chart.playground(rows, first),
+        "playground",
+        study,
+        rows=rows_of(rows.assign(panel=rows["dataset"]), "metric"),
+        notebook="playground",
+        alt_text="Error against compute with a law that follows the reader's choices.",
+        caption=f"Choose the evaluation set, the distribution, and whether the law goes through all models or "
+        f"through the "
+        f"paper's binned front (the least error in each of five equal bins of log compute); click architectures in "
+        f"the legend to keep only these (shift-click for several). The law is least squares in log error, fitted in "
+        f"your browser. {rows['run'].nunique()} models, {rows['dataset'].nunique()} sets; stages evaluate and "
+        f"collect, tables results/{study}/runs.csv and scores.csv.",
     )
 
 
@@ -182,15 +247,22 @@ def side_by_side(study: str) -> save.Figure:
             law = law[law["family"].isin(points["family"])].assign(panel=kind)
             parts.append(points)
             lines.append(fitted.lines(law, points).assign(study=tables.study))
-            said.append(f"{tables.study}, {first.title}: {fitted.sentences(law)}")
+            said.append(law.assign(panel=f"{tables.study}: {first.title}"))
     points, line = pd.concat(parts, ignore_index=True), pd.concat(lines, ignore_index=True)
     what = f"Error against compute of the published study and of the {study} study on shared axes,"
     chart = panels.panels(points, colour="study", shape=None, lines=line if len(line) else None)
     return save.save_figure(
-        chart, "side_by_side", study, rows=rows_of(points, "study", "dataset"), notebook="side_by_side",
+        chart,
+        "side_by_side",
+        study,
+        rows=rows_of(points, "study", "dataset"),
+        notebook="side_by_side",
+        laws=fitted.law_table(pd.concat(said)),
         alt_text=f"{what} {trend(points)}",
-        caption=f"{what} {points['run'].nunique()} models of the largest family of each. The tasks differ, so heights do not "
-                f"compare; slopes do. " + " ".join(said),
+        caption=f"{what} {points['run'].nunique()} models of the largest family of each. The tasks differ, so heights "
+        f"do not "
+        f"compare; slopes do. Laws are listed below. Stages fit of both; tables results/published/ "
+        f"and results/{study}/.",
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..charts.html_table import HtmlTable, table
+
 ESTIMATOR = "log_ls"  # the paper's: least squares in log error
 
 
@@ -19,23 +21,36 @@ class Target:
 
 
 def power_laws(laws: pd.DataFrame, targets: list[Target], form: str = "power") -> pd.DataFrame:
-    """One row a family and target: E = beta C^alpha with its intervals, status and counts. NaN where none was fitted."""
+    """One row a family and target: E = beta C^alpha with its intervals, status and counts; NaN where no law."""
     chosen = laws[laws["form"] == form]
     rows = []
     for target in targets:
-        own = chosen[(chosen["task"] == target.task) & (chosen["dataset"] == target.dataset)
-                     & (chosen["metric"] == target.metric)]
+        own = chosen[
+            (chosen["task"] == target.task)
+            & (chosen["dataset"] == target.dataset)
+            & (chosen["metric"] == target.metric)
+        ]
         for family, by_family in own.groupby("family", sort=True):
             names = sorted(set(by_family["estimator"]), key=lambda name: (name != ESTIMATOR, name))
-            rows.append({"panel": target.title, "dataset": target.dataset, "metric": target.metric, "family": family,
-                         **_law(by_family[by_family["estimator"] == names[0]])})
+            rows.append(
+                {
+                    "panel": target.title,
+                    "dataset": target.dataset,
+                    "metric": target.metric,
+                    "family": family,
+                    **_law(by_family[by_family["estimator"] == names[0]]),
+                }
+            )
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["panel", "family"])
 
 
 def _law(rows: pd.DataFrame) -> dict:
     by_name = rows.set_index("parameter")
-    numbers = {f"{name}{suffix}": float(by_name[column].get(name, np.nan))
-               for name in ("alpha", "beta") for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high"))}
+    numbers = {
+        f"{name}{suffix}": float(by_name[column].get(name, np.nan))
+        for name in ("alpha", "beta")
+        for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
     about = ["status", "estimator", "interval_method", "n_points", "n_left_out", "insample_mae_pp", "heldout_mae_pp"]
     return {**numbers, **(by_name.loc["alpha"] if "alpha" in by_name.index else rows.iloc[0])[about].to_dict()}
 
@@ -49,37 +64,63 @@ def lines(fits: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         if own.empty or not np.isfinite(fit["alpha"]) or not np.isfinite(fit["beta"]):
             continue
         compute = np.geomspace(own["compute"].min(), own["compute"].max(), 24)
-        made.append(pd.DataFrame({"panel": fit["panel"], "family": fit["family"], "compute": compute,
-                                  "error": fit["beta"] * compute ** fit["alpha"]}))
+        made.append(
+            pd.DataFrame(
+                {
+                    "panel": fit["panel"],
+                    "family": fit["family"],
+                    "compute": compute,
+                    "error": fit["beta"] * compute ** fit["alpha"],
+                }
+            )
+        )
     columns = ["panel", "family", "compute", "error"]
     made = [line[line["error"] <= 1.005] for line in made]  # no law says more than every answer wrong
     return pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=columns)
 
 
-def sentences(fits: pd.DataFrame) -> str:
-    """What the caption says of the fits: exponent with interval, or why there is none."""
+_TITLES = {
+    "panel": "evaluation set",
+    "family": "distribution",
+    "alpha": "exponent α",
+    "alpha_low": "low",
+    "alpha_high": "high",
+    "beta": "factor β",
+    "interval_method": "interval",
+    "n_points": "models",
+    "n_left_out": "left out",
+}
+
+
+def law_table(fits: pd.DataFrame) -> HtmlTable | None:
+    """E = beta C^alpha of each panel and family, with the 95 % interval of alpha, for below a figure."""
+    if fits.empty:
+        return None
+    columns = [name for name in (*_TITLES, "status") if name in fits]
+    rows = fits.drop_duplicates(["panel", "family"])[columns].round(
+        {"alpha": 4, "alpha_low": 4, "alpha_high": 4, "beta": 4}
+    )
+    if "interval_method" in rows:
+        rows["interval_method"] = rows["interval_method"].str.replace("_", " ")
+    return table(
+        rows,
+        "Laws E = β C^α of this figure; C in GMAC, E a fraction; low and high: 95 % interval of α.",
+        titles=_TITLES,
+    )
+
+
+def summary(fits: pd.DataFrame) -> str:
+    """One sentence on how many laws there are, and why some are not."""
     if fits.empty:
         return "No law is fitted to these."
-    said = [f"{fit['panel']}, {fit['family']}: {_sentence(fit)}" for fit in fits.to_dict("records")]
-    estimator = ", ".join(sorted(set(fits["estimator"])))
-    return f"Law E = β Cᵅ, estimator {estimator}. " + "; ".join(said) + "."
+    none = fits[fits["alpha"].isna()]
+    said = f"Dashed: {len(fits) - len(none)} power laws, least squares in log error, listed below with their intervals."
+    if len(none):
+        said += f" {len(none)} have no exponent ({', '.join(sorted(set(none['status'])))}: too few models, or too "
+        said += "near chance)."
+    return said
 
 
-def _sentence(fit: dict) -> str:
-    if not np.isfinite(fit["alpha"]):
-        return f"{fit['status']}, no exponent ({fit['n_points']} models fitted, {fit['n_left_out']} left out)"
-    left = f", {fit['n_left_out']} left out" if fit["n_left_out"] else ""
-    if not np.isfinite(fit["alpha_low"]):
-        return f"exponent {fit['alpha']:.3f}, {fit['n_points']} models{left}"
-    return (f"exponent {fit['alpha']:.3f} (95 % interval {fit['alpha_low']:.3f} to {fit['alpha_high']:.3f}, "
-            f"{fit['interval_method'].replace('_', ' ')}), {fit['n_points']} models{left}")
-
-
-def as_printed(lines: pd.DataFrame) -> str:
-    """The paper's own fits (rows of published.frames.lines), for captions."""
-    first = lines.drop_duplicates(["panel", "family"])
-    said = []
-    for law in first.to_dict("records"):
-        interval = f" (95 % t-interval {law['alpha_low']:.3f} to {law['alpha_high']:.3f})" if np.isfinite(law["alpha_low"]) else ""
-        said.append(f"{law['panel']}, {law['family']}: E = {law['beta']:.2f} C^{law['alpha']:.3f}{interval}")
-    return "; ".join(said)
+def as_printed(lines: pd.DataFrame) -> pd.DataFrame:
+    """The paper's own fits (rows of published.frames.lines), one row a law."""
+    return lines.drop_duplicates(["panel", "family"])[["panel", "family", "alpha", "alpha_low", "alpha_high", "beta"]]

@@ -11,14 +11,32 @@ from ..core.files import atomic_path
 
 STUDY = "published"
 _TITLES = {
-    "1": "Best performance", "2": "LAION datasets", "3": "Near-duplicates between LAION-400M and evaluation sets",
-    "4": "Predictions of larger models", "5": "Linear probing", "6": "Zero-shot accuracy of the tasks tuned jointly",
-    "7": "Joint fine-tuning", "8": "Joint fine-tuning, patched", "9": "ImageNet fine-tuning",
-    "10": "Hyper-parameters of ImageNet fine-tuning", "11": "Hyper-parameters of ImageNet-12k fine-tuning",
-    "12": "Control: batch size", "13": "Control: a subset of LAION-2B", "14": "Control: trial variance",
-    "15": "Control: sampling with replacement", "16": "VTAB+ mean", "17": "VTAB+ by task", "18": "Hyper-parameters and resources",
-    "19": "ImageNet", "20": "ImageNet robustness", "21": "MS-COCO image retrieval", "22": "MS-COCO text retrieval",
-    "23": "Flickr30K image retrieval", "24": "Flickr30K text retrieval", "25": "Architectures", "26": "Evaluation sets",
+    "1": "Best performance",
+    "2": "LAION datasets",
+    "3": "Near-duplicates between LAION-400M and evaluation sets",
+    "4": "Predictions of larger models",
+    "5": "Linear probing",
+    "6": "Zero-shot accuracy of the tasks tuned jointly",
+    "7": "Joint fine-tuning",
+    "8": "Joint fine-tuning, patched",
+    "9": "ImageNet fine-tuning",
+    "10": "Hyper-parameters of ImageNet fine-tuning",
+    "11": "Hyper-parameters of ImageNet-12k fine-tuning",
+    "12": "Control: batch size",
+    "13": "Control: a subset of LAION-2B",
+    "14": "Control: trial variance",
+    "15": "Control: sampling with replacement",
+    "16": "VTAB+ mean",
+    "17": "VTAB+ by task",
+    "18": "Hyper-parameters and resources",
+    "19": "ImageNet",
+    "20": "ImageNet robustness",
+    "21": "MS-COCO image retrieval",
+    "22": "MS-COCO text retrieval",
+    "23": "Flickr30K image retrieval",
+    "24": "Flickr30K text retrieval",
+    "25": "Architectures",
+    "26": "Evaluation sets",
     "hidden": "VTAB mean (a table commented out in the paper's source)",
 }
 
@@ -27,7 +45,9 @@ def read(name: str) -> pd.DataFrame:
     """results/published/<name>.csv as text. Raises UserError."""
     file = paths.results(STUDY) / f"{name}.csv"
     if not file.is_file():
-        raise UserError("no such table", where=file, mend="run `clip-scaling published`, then `clip-scaling published claims`")
+        raise UserError(
+            "no such table", where=file, mend="run `clip-scaling published`, then `clip-scaling published claims`"
+        )
     target = paths.figures(STUDY) / f"{name}.csv"
     with atomic_path(target) as temporary:  # beside the page, to download
         shutil.copyfile(file, temporary)
@@ -38,15 +58,20 @@ def paper_tables(first: int, last: int) -> HtmlTable:
     """Tables `first` to `last` of the paper, cell by cell beside what was recomputed."""
     cells = read("table_check")
     numbers = [str(number) for number in range(first, last + 1)] + (["hidden"] if last >= 26 else [])
-    shown = [_paper_table(cells[cells["table"] == number], number) for number in numbers if (cells["table"] == number).any()]
+    shown = [
+        _paper_table(cells[cells["table"] == number], number) for number in numbers if (cells["table"] == number).any()
+    ]
     return HtmlTable("\n".join(part.content for part in shown))
 
 
 def _paper_table(cells: pd.DataFrame, number: str) -> HtmlTable:
     checked = cells[cells["recomputed"] != ""]
     within = (checked["within_rounding"] == "yes").sum()
-    said = (f"{len(checked)} of {len(cells)} cells recomputed, {within} of these equal within the printed rounding"
-            if len(checked) else "stands on the transcription alone: no public data to recompute it from")
+    said = (
+        f"{len(checked)} of {len(cells)} cells recomputed, {within} of these equal within the printed rounding"
+        if len(checked)
+        else "stands on the transcription alone: no public data to recompute it from"
+    )
     name = "Hidden table" if number == "hidden" else f"Table {number}"
     return compared(cells, f"{name}. {_TITLES.get(number, '')}: {said}.", "table_check.csv")
 
@@ -56,8 +81,12 @@ def claims() -> HtmlTable:
     rows = read("claims")
     counts = rows["verdict"].value_counts()
     said = ", ".join(f"{counts[name]} {name}" for name in counts.index)
-    return table(rows, f"{len(rows)} claims: {said}.", download="claims.csv",
-                 titles={"id": "no.", "where": "place", "paper": "paper says"})
+    return table(
+        rows,
+        f"{len(rows)} claims: {said}.",
+        download="claims.csv",
+        titles={"id": "no.", "where": "place", "paper": "paper says"},
+    )
 
 
 def claim_counts() -> HtmlTable:
@@ -69,11 +98,15 @@ def claim_counts() -> HtmlTable:
 def errata() -> HtmlTable:
     """Where the paper, its released files and this project differ, point by point with the evidence recomputed."""
     rows = read("errata")
-    rows["95 % interval"] = [f"{low} to {high}" if low else "" for low, high in zip(map(_short, rows["low"]), map(_short, rows["high"]))]
+    rows["95 % interval"] = [
+        f"{low} to {high}" if low else "" for low, high in zip(map(_short, rows["low"]), map(_short, rows["high"]))
+    ]
     rows["value"] = rows["value"].map(_short)
     shown = ["evidence", "value", "unit", "95 % interval", "paper", "source"]
-    parts = [_point(number, own[[name for name in shown if (own[name] != "").any()]], own["topic"].iloc[0])
-             for number, own in rows.groupby("erratum", sort=False)]
+    parts = [
+        _point(number, own[[name for name in shown if (own[name] != "").any()]], own["topic"].iloc[0])
+        for number, own in rows.groupby("erratum", sort=False)
+    ]
     return HtmlTable("\n".join(part.content for part in parts))
 
 

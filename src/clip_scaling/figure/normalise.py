@@ -7,7 +7,9 @@ _DROPPED = ("papermill", "execution")
 
 def normalise(notebook):
     """Fix cell ids, drop run times and papermill's records in place, and return the notebook."""
-    notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info") if key in notebook.metadata}
+    notebook.metadata = {
+        key: notebook.metadata[key] for key in ("kernelspec", "language_info") if key in notebook.metadata
+    }
     notebook.metadata.get("language_info", {}).pop("version", None)
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"

@@ -16,9 +16,26 @@ def _published():
     return Published()  # reads the tables that a figure asks for; stage `published` checked them all
 
 
-def _save(chart, name: str, notebook: str, points: pd.DataFrame, caption: str, alt_text: str, *more: str) -> save.Figure:
-    return save.save_figure(chart, name, STUDY, rows=rows_of(points, *more), notebook=notebook, alt_text=alt_text,
-                            caption=f"{caption} {SOURCE}")
+def _save(
+    chart,
+    name: str,
+    notebook: str,
+    points: pd.DataFrame,
+    caption: str,
+    alt_text: str,
+    *more: str,
+    laws: pd.DataFrame | None = None,
+) -> save.Figure:
+    return save.save_figure(
+        chart,
+        name,
+        STUDY,
+        rows=rows_of(points, *more),
+        notebook=notebook,
+        alt_text=alt_text,
+        caption=f"{caption} {SOURCE}",
+        laws=None if laws is None else fitted.law_table(laws),
+    )
 
 
 def linear_probe_sets() -> save.Figure:
@@ -41,10 +58,17 @@ def _probe(points: pd.DataFrame, name: str, what: str, columns: int) -> save.Fig
     from ..published import frames
 
     lines = frames.lines(points)
-    chart = panels.error_against_compute(points, lines, error_title="linear probe error (%)", columns=columns, height=230)
-    caption = (f"{what} {points['run'].nunique()} models; the best of nine settings on the test set, as the paper selects. Dashed: "
-               f"least squares in log error through all models. {fitted.as_printed(lines)}.")
-    return _save(chart, name, "linear_probe_paper", points, caption, f"{what} {trend(points)}")
+    chart = panels.error_against_compute(
+        points, lines, error_title="linear probe error (%)", columns=columns, height=230
+    )
+    caption = (
+        f"{what} {points['run'].nunique()} models; the best of nine settings on the test set, as the paper selects. "
+        f"Dashed: "
+        f"least squares in log error through all models, listed below with 95 % t-intervals."
+    )
+    return _save(
+        chart, name, "linear_probe_paper", points, caption, f"{what} {trend(points)}", laws=fitted.as_printed(lines)
+    )
 
 
 def imagenet_fine_tuning() -> save.Figure:
@@ -55,10 +79,24 @@ def imagenet_fine_tuning() -> save.Figure:
     points = points.assign(intermediate=points["intermediate"].fillna("").replace("", "none"))
     chart = panels.panels(points, colour="subset", shape="intermediate")
     what = "Figure 4. Error after fine-tuning on ImageNet, against compute of pre-training,"
-    caption = (f"{what} {points['model'].nunique()} models; Table 9 where it prints a number, else timm's own results. The shape "
-               f"says which set came between. The mean lacks ObjectNet, which has no public number. No fit.")
-    return _save(chart, "imagenet_fine_tuning", "imagenet_fine_tuning", points, caption, f"{what} {trend(points)}",
-                 "model", "image_size", "intermediate", "printed", "timm")
+    caption = (
+        f"{what} {points['model'].nunique()} models; Table 9 where it prints a number, else timm's own results. "
+        f"The shape "
+        f"says which set came between. The mean lacks ObjectNet, which has no public number. No fit."
+    )
+    return _save(
+        chart,
+        "imagenet_fine_tuning",
+        "imagenet_fine_tuning",
+        points,
+        caption,
+        f"{what} {trend(points)}",
+        "model",
+        "image_size",
+        "intermediate",
+        "printed",
+        "timm",
+    )
 
 
 def joint_fine_tuning() -> save.Figure:
@@ -66,7 +104,9 @@ def joint_fine_tuning() -> save.Figure:
     from ..published import frames
 
     points = frames.figure_5(_published())
-    points = points.assign(panel=points["stage"])
+    points = points.assign(panel=points["stage"]).sort_values(
+        "panel", key=lambda stages: stages.map(list(frames.STAGES.values()).index), kind="stable"
+    )
     what = "Figure 5. Mean error over 8 tasks, zero-shot, fine-tuned on all jointly, and patched,"
     chart = panels.panels(points, colour="family", columns=3, height=240)
     caption = f"{what} {points['run'].nunique()} models, against compute of pre-training. No fit; Tables 6, 7 and 8."
@@ -80,7 +120,9 @@ def per_task(number: int) -> save.Figure:
     stage = {9: "zero-shot", 10: "after joint fine-tuning", 11: "after patching"}[number]
     points = getattr(frames, f"figure_{number}")(_published())
     what = f"Figure {number}. Accuracy {stage}, task by task,"
-    chart = panels.panels(points, y=panels.Axis("value", "accuracy (%)", log=False, percent=True), columns=3, height=190)
+    chart = panels.panels(
+        points, y=panels.Axis("value", "accuracy (%)", log=False, percent=True), columns=3, height=190
+    )
     caption = f"{what} {points['run'].nunique()} models, against compute of pre-training. No fit; Table {number - 3}."
     best = points.loc[points.groupby("panel", sort=False)["value"].idxmax()]
     said = "; ".join(f"{row.panel}: at best {row.value:.1%}" for row in best.itertuples())
@@ -92,16 +134,37 @@ def throughput() -> save.Figure:
     from ..published import frames
 
     rows = frames.throughput(_published())
-    rows = rows.assign(panel="per GPU", error=float("nan"))
+    rows = rows.assign(panel="released runs", error=float("nan"))
     chart = panels.panels(
-        rows, x=panels.Axis("gpus", "GPUs (A100)", log=True), colour="architecture", shape="subset", columns=1,
-        y=panels.Axis("samples_per_second_per_gpu", "image-text pairs a second and GPU"))
+        rows,
+        x=panels.Axis("gpus", "GPUs (A100)", log=True),
+        colour="architecture",
+        shape="subset",
+        columns=1,
+        y=panels.Axis("samples_per_second_per_gpu", "image-text pairs a second and GPU"),
+    )
     total, energy = rows["gpu_hours"].sum(), rows["energy_mwh"].sum()
     what = "In place of Figure 6: training throughput per GPU of the released runs, against the number of GPUs,"
-    caption = (f"{what} {len(rows)} runs; together {total:,.0f} GPU-hours and {energy:.2f} MWh at 350 W a GPU. The paper's Figure 6 "
-               f"(one model on 1 to 1,024 GPUs) has no public data; batch sizes and GPU counts differ from run to run here.")
-    return _save(chart, "throughput", "throughput", rows, caption, f"{what} {len(rows)} runs.", "gpus", "batch_size",
-                 "samples_per_second", "samples_per_second_per_gpu", "gmacs_per_second_per_gpu", "gpu_hours", "energy_mwh")
+    caption = (
+        f"{what} {len(rows)} runs; together {total:,.0f} GPU-hours and {energy:.2f} MWh at 350 W a GPU. The paper's "
+        f"Figure 6 "
+        f"(one model on 1 to 1,024 GPUs) has no public data; batch sizes and GPU counts differ from run to run here."
+    )
+    return _save(
+        chart,
+        "throughput",
+        "throughput",
+        rows,
+        caption,
+        f"{what} {len(rows)} runs.",
+        "gpus",
+        "batch_size",
+        "samples_per_second",
+        "samples_per_second_per_gpu",
+        "gmacs_per_second_per_gpu",
+        "gpu_hours",
+        "energy_mwh",
+    )
 
 
 def extrapolation() -> save.Figure:
@@ -115,20 +178,40 @@ def extrapolation() -> save.Figure:
     what = "Figure 8. The law carried on to larger models and budgets,"
     chart = panels.panels(points, colour="kind", shape="architecture", lines=lines.drop(columns="family"))
     trained = points[points["kind"] == "model"]["run"].nunique()
-    caption = (f"{what} fitted to {trained} models (LAION): {fitted.as_printed(lines)}. Predictions are Table 4's. Trained later, after "
-               f"the paper, and evaluated by another suite: {', '.join(_later(published)['architecture'].unique())}.")
-    return _save(chart, "extrapolation", "extrapolation", points, caption, f"{what} {trend(points)}", "kind")
+    caption = (
+        f"{what} dashed, fitted to {trained} models (LAION). Predictions are Table 4's. Trained later, after "
+        f"the paper, and evaluated by another suite: {', '.join(_later(published)['architecture'].unique())}."
+    )
+    return _save(
+        chart,
+        "extrapolation",
+        "extrapolation",
+        points,
+        caption,
+        f"{what} {trend(points)}",
+        "kind",
+        laws=fitted.as_printed(lines),
+    )
 
 
 def _later(published) -> pd.DataFrame:
     """Later models as rows of figures 8a and 8b."""
     rows = published.later_models
-    about = rows.assign(compute=rows["gmacs_per_sample"] * rows["samples_seen"].astype(float), kind="trained later",
-                        family="LAION", run=rows["architecture"] + "_" + rows["subset"] + "_" + rows["samples_seen_label"])
+    about = rows.assign(
+        compute=rows["gmacs_per_sample"] * rows["samples_seen"].astype(float),
+        kind="trained later",
+        family="LAION",
+        run=rows["architecture"] + "_" + rows["subset"] + "_" + rows["samples_seen_label"],
+    )
     columns = {"ImageNet": "imagenet1k_acc1", "MS-COCO image retrieval": "mscoco_image_recall5"}
     keep = ["run", "architecture", "subset", "samples_seen", "compute", "kind", "family"]
-    return pd.concat([about[keep].assign(panel=panel, value=about[column], error=1 - about[column])
-                      for panel, column in columns.items()], ignore_index=True)
+    return pd.concat(
+        [
+            about[keep].assign(panel=panel, value=about[column], error=1 - about[column])
+            for panel, column in columns.items()
+        ],
+        ignore_index=True,
+    )
 
 
 def openai_resnets() -> save.Figure:
@@ -147,10 +230,16 @@ def learning_curves() -> save.Figure:
     from ..published import frames
 
     rows = frames.learning_curves(_published())
-    rows = rows.assign(error=1 - rows["acc1"])[["run", "architecture", "subset", "label", "epoch", "samples_seen", "error"]]
+    rows = rows.assign(error=1 - rows["acc1"])[
+        ["run", "architecture", "subset", "label", "epoch", "samples_seen", "error"]
+    ]
     rows = rows[rows["samples_seen"] > 0]
-    return curves.saved(_thinned(rows), STUDY, f"Released top-1 accuracy on ImageNet, {len(rows)} epochs, at most "
-                        f"{_POINTS} drawn a run. {SOURCE}", "learning_curves_paper")
+    return curves.saved(
+        _thinned(rows),
+        STUDY,
+        f"Released top-1 accuracy on ImageNet, {len(rows)} epochs, at most " f"{_POINTS} drawn a run. {SOURCE}",
+        "learning_curves_paper",
+    )
 
 
 _POINTS = 40

@@ -61,11 +61,19 @@ def _classified(tables: StudyTables) -> bool:
 
 
 def _beside_published(tables: StudyTables) -> bool:
-    return _classified(tables) and all((paths.results(PUBLISHED) / f"{name}.csv").is_file() for name in ("runs", "scores"))
+    return _classified(tables) and all(
+        (paths.results(PUBLISHED) / f"{name}.csv").is_file() for name in ("runs", "scores")
+    )
 
 
 def _fits(tables: StudyTables) -> bool:
     return bool(tables.laws["value"].notna().any()) and tasks("zeroshot_classification")(tables)
+
+
+def _plannable(tables: StudyTables) -> bool:
+    from .beyond import plannable
+
+    return tasks("zeroshot_classification")(tables) and plannable(tables.study)
 
 
 NOTEBOOKS = (
@@ -76,9 +84,15 @@ NOTEBOOKS = (
     Notebook("imagenet_fine_tuning", "Fine-tuning on ImageNet", "figures", tasks("joint_fine_tuning"), "published"),
     Notebook("joint_fine_tuning", "Joint fine-tuning and patching", "figures", tasks("joint_fine_tuning"), "published"),
     Notebook("fine_tuning", "Fine-tuning and patching", "figures", tasks("joint_fine_tuning", "fine_tuning"), "own"),
-    Notebook("throughput", "Throughput, GPU-hours and energy", "figures", tasks("zeroshot_classification"), "published"),
-    Notebook("extrapolation", "Extrapolation to larger models", "figures", tasks("zeroshot_classification"), "published"),
-    Notebook("openai_resnets", "ResNets beside vision transformers", "figures", tasks("zeroshot_classification"), "published"),
+    Notebook(
+        "throughput", "Throughput, GPU-hours and energy", "figures", tasks("zeroshot_classification"), "published"
+    ),
+    Notebook(
+        "extrapolation", "Extrapolation to larger models", "figures", tasks("zeroshot_classification"), "published"
+    ),
+    Notebook(
+        "openai_resnets", "ResNets beside vision transformers", "figures", tasks("zeroshot_classification"), "published"
+    ),
     Notebook("learning_curves_paper", "Learning curves", "figures", tasks("zeroshot_classification"), "published"),
     Notebook("learning_curves", "Learning curves", "figures", files("learning_curves.csv"), "own"),
     Notebook("bottleneck", "When data run short", "figures", _several_subsets),
@@ -90,6 +104,7 @@ NOTEBOOKS = (
     Notebook("errata", "Errata and deviations", "tables", files("errata.csv"), "published"),
     Notebook("playground", "Fit it yourself", "beyond", _classified),
     Notebook("laws", "Laws, intervals and held-out tests", "beyond", _fits),
+    Notebook("planner", "Plan a training run", "beyond", _plannable),
     Notebook("side_by_side", "Beside the published study", "beyond", _beside_published, "own"),
 )
 
@@ -109,6 +124,9 @@ def named(names: list[str], study: str) -> list[Notebook]:
             known = ", ".join(book.name for book in NOTEBOOKS)
             raise UserError(f"unknown notebook {name!r}", mend=f"known: {known}")
         if name not in chosen:
-            raise UserError(f"study {study} has no data for notebook {name!r}", where=paths.results(study),
-                            mend=f"it has data for {', '.join(chosen) or 'none'}")
+            raise UserError(
+                f"study {study} has no data for notebook {name!r}",
+                where=paths.results(study),
+                mend=f"it has data for {', '.join(chosen) or 'none'}",
+            )
     return [chosen[name] for name in names]

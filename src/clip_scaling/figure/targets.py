@@ -6,7 +6,10 @@ from .fitted import Target
 from .tables import StudyTables
 
 _PUBLISHED = {
-    "zeroshot_classification": (("imagenet1k", "ImageNet"), ("imagenet_robustness", "ImageNet robustness, mean of 5 sets")),
+    "zeroshot_classification": (
+        ("imagenet1k", "ImageNet"),
+        ("imagenet_robustness", "ImageNet robustness, mean of 5 sets"),
+    ),
     "retrieval": (("mscoco_captions", "MS-COCO"), ("flickr30k", "Flickr30K")),
 }
 
@@ -30,7 +33,10 @@ def shifts(tables: StudyTables) -> list[str]:
 def classification(tables: StudyTables) -> list[Target]:
     """The paper's two; else the main set, sets of other classes, and shifts, six at most."""
     if tables.published:
-        return [Target("zeroshot_classification", name, "acc1", title) for name, title in _PUBLISHED["zeroshot_classification"]]
+        return [
+            Target("zeroshot_classification", name, "acc1", title)
+            for name, title in _PUBLISHED["zeroshot_classification"]
+        ]
     main, moved = main_set(tables), shifts(tables)
     others = [name for name in tables.datasets("zeroshot_classification") if name not in (*moved, main)]
     return [Target("zeroshot_classification", name, "acc1", name) for name in [main, *others, *moved][:6]]
@@ -38,8 +44,11 @@ def classification(tables: StudyTables) -> list[Target]:
 
 def retrieval(tables: StudyTables, kinds: tuple[str, ...] = ("image", "text")) -> list[Target]:
     sets = _PUBLISHED["retrieval"] if tables.published else [(name, name) for name in tables.datasets("retrieval")]
-    return [Target("retrieval", name, f"{kind}_retrieval_recall@5", f"{title}, {kind} retrieval")
-            for name, title in sets for kind in kinds]
+    return [
+        Target("retrieval", name, f"{kind}_retrieval_recall@5", f"{title}, {kind} retrieval")
+        for name, title in sets
+        for kind in kinds
+    ]
 
 
 PROBES = {"linear_probe_10shot": "10 per class", "linear_probe_25shot": "25 per class", "linear_probe_full": "full set"}
@@ -49,8 +58,12 @@ def probes(tables: StudyTables) -> list[Target]:
     """Linear probes of an own study, hyper-parameters chosen on a validation split."""
     pairs = tables.scores[tables.scores["metric"] == "acc1"][["dataset", "task"]].drop_duplicates()
     have = {tuple(pair) for pair in pairs.to_numpy()}
-    return [Target(task, name, "acc1", f"{name}, {title}") for name in sorted({dataset for dataset, _ in have})
-            for task, title in PROBES.items() if (name, task) in have]
+    return [
+        Target(task, name, "acc1", f"{name}, {title}")
+        for name in sorted({dataset for dataset, _ in have})
+        for task, title in PROBES.items()
+        if (name, task) in have
+    ]
 
 
 def points_of(tables: StudyTables, targets: list[Target], split: str = "test") -> pd.DataFrame:
