@@ -1,7 +1,7 @@
 """`clip-scaling bench PART`: benchmarks of a part of the package against what others use, side by side."""
 
+import argparse
 import importlib
-import sys
 
 PARTS = {
     "fit": ("clip_scaling.fit.bench", "fitting against multi-start L-BFGS and curve_fit"),
@@ -12,13 +12,14 @@ PARTS = {
 
 
 def add_arguments(parser) -> None:
-    subparsers = parser.add_subparsers(dest="part", required=True, metavar="PART")
-    asked = next((word for word in sys.argv if word in PARTS), None)
-    for name, (module, summary) in PARTS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary)
-        if name == asked:
-            importlib.import_module(module).add_arguments(subparser)
+    parser.epilog = "; ".join(f"{name}: {summary}" for name, (_, summary) in PARTS.items())
+    parser.add_argument("part", choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    # A part's own arguments are read once it is known: importing all four would cost seconds.
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="bench PART --help lists them")
 
 
 def run(args) -> int | None:
-    return importlib.import_module(PARTS[args.part][0]).run(args)
+    module, summary = importlib.import_module(PARTS[args.part][0]), PARTS[args.part][1]
+    parser = argparse.ArgumentParser(prog=f"clip-scaling bench {args.part}", description=summary)
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(args.arguments))

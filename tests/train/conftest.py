@@ -1,5 +1,6 @@
 """A tiny project with synthetic shards in the pipeline's own layout."""
 
+import functools
 import gzip
 import hashlib
 import io
@@ -18,18 +19,25 @@ WORDS = "red green blue circle square bar cross ring home arrow icon outline fil
 MERGES = ["r e", "re d</w>", "g r", "b a", "ba r</w>", "c i", "r i", "i n"]
 
 
-def write_shard(path: Path, samples: int, seed: int, size: int = 32) -> dict:
-    rng = np.random.default_rng(seed)
-    with tarfile.open(path, "w") as tar:
+@functools.lru_cache
+def shard(samples: int, seed: int, size: int = 32) -> bytes:
+    """A tar of noise images with captions of known words."""
+    rng, content = np.random.default_rng(seed), io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
         for number in range(samples):
             image = io.BytesIO()
-            Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(image, "PNG")
+            Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(image, "PNG", compress_level=0)
             caption = " ".join(rng.choice(WORDS, rng.integers(1, 7)))
             for kind, data in (("png", image.getvalue()), ("txt", caption.encode()), ("json", b"{}")):
                 member = tarfile.TarInfo(f"s{seed}-{number:05d}.{kind}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
-    return {"path": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "samples": samples}
+    return content.getvalue()
+
+
+def write_shard(path: Path, samples: int, seed: int) -> dict:
+    path.write_bytes(shard(samples, seed))
+    return {"path": path.name, "sha256": hashlib.sha256(shard(samples, seed)).hexdigest(), "samples": samples}
 
 
 def write_project(root: Path, runs: list[dict], **train) -> str:

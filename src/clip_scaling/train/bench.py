@@ -60,10 +60,15 @@ def add_arguments(parser) -> None:
     parser.add_argument("--study", help="study whose towers and largest subset are used (default: params.yaml's)")
     parser.add_argument("--samples", type=int, default=51_200, help="samples seen by the longer runs")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
+    parser.add_argument("--mfu", metavar="ARCHITECTURE", help="instead: bf16 throughput on one GPU, full-size input")
+    parser.add_argument("--batch-size", type=int, default=1024, help="with --mfu (default: %(default)s)")
+    parser.add_argument("--device", help="with --mfu (default: cuda)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements here, too")
 
 
 def run(args) -> None:
+    if args.mfu:
+        return _mfu(args)
     study = load_study(args.study or default_study())
     with tempfile.TemporaryDirectory(prefix="clip-scaling-bench-") as folder:
         ours = _ours(study, args, Path(folder))
@@ -77,6 +82,20 @@ def run(args) -> None:
     print(f"{'whole study, processor seconds':<34}{ours.processor:>10.1f}{theirs.processor:>12.1f}  {ratio:.1f} x")
     if args.json:
         write_json(args.json, {"ours": asdict(ours), "open_clip_train": asdict(theirs)})
+
+
+def _mfu(args) -> None:
+    """Throughput of an architecture on synthetic input, and its share of the device's dense bf16 peak."""
+    from .device import measure_mfu, peak_flops, pick_device
+
+    device = pick_device(args.device, "bf16")
+    speed, share = measure_mfu(args.mfu, batch_size=args.batch_size, steps=20, device=device)
+    print(f"{args.mfu}, batch {args.batch_size}, {device}: {speed:,.1f} samples/s")
+    if share is not None:
+        import torch
+
+        name = torch.cuda.get_device_name(device)
+        print(f"MFU {100 * share:.1f} % of {peak_flops(name) / 1e12:.0f} TFLOP/s ({name}, dense bf16)")
 
 
 def specs(study: Study, samples: int) -> list:

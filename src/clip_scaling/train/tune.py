@@ -13,15 +13,19 @@ from ..core.files import atomic_path
 from ..core.study import Run, Study, load_study
 from .command import add_machine_arguments, train_missing
 
-COLUMNS = ("architecture", "subset", "samples_seen", "seed", "learning_rate", "token_embedding_lr_scale", "dataset",
+COLUMNS = ("recipe", "architecture", "subset", "samples_seen", "seed", "learning_rate", "token_embedding_lr_scale", "dataset",
            "acc1", "acc5", "mean_reciprocal_rank", "n_items", "n_classes", "status")
-KEY = COLUMNS[:7]
+KEY = COLUMNS[:8]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A row of tuning.csv: settings, and how the run did on the tuning set (0 where it failed)."""
+    """A row of tuning.csv: settings, and how the run did on the tuning set (0 where it failed).
 
+    `recipe` is the version of the training recipe; trials of another one say nothing about this one.
+    """
+
+    recipe: int
     architecture: str
     subset: str
     samples_seen: int
@@ -94,23 +98,29 @@ def _trial(spec, dataset: str, scored) -> Trial:
     from ..core.files import read_json
     from .finished import folder
     from .scoring import score
+    from .spec import RECIPE
 
     status = read_json(folder(spec) / "record.json")["status"]
     result = score(folder(spec), scored) if status == "finished" else (0.0, 0.0, 0.0)
     return Trial(
-        spec.architecture, spec.subset, spec.samples_seen, spec.seed, spec.learning_rate, spec.token_embedding_lr_scale,
+        RECIPE, spec.architecture, spec.subset, spec.samples_seen, spec.seed, spec.learning_rate, spec.token_embedding_lr_scale,
         dataset, *result, len(scored.labels), len(scored.classnames), status,
     )
 
 
 def merged(study: str, found: list[Trial]):
-    """Write trials into results/<study>/tuning.csv, over rows of the same settings; return the whole table."""
+    """Write trials into results/<study>/tuning.csv, over rows of the same settings; return the whole table.
+
+    Rows of an older recipe are dropped.
+    """
     import pandas as pd
+
+    from .spec import RECIPE
 
     path = paths.results(study) / "tuning.csv"
     table = pd.DataFrame([dataclasses.asdict(trial) for trial in found], columns=list(COLUMNS))
-    if path.is_file():
-        table = pd.concat([pd.read_csv(path), table], ignore_index=True)
+    if path.is_file() and "recipe" in (known := pd.read_csv(path)).columns:
+        table = pd.concat([known[known["recipe"] == RECIPE], table], ignore_index=True)
     table = table.drop_duplicates(list(KEY), keep="last").sort_values(list(KEY), kind="stable")
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,0 +1,102 @@
+import argparse
+import io
+import tarfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from clip_scaling.cli import main
+from clip_scaling.core.errors import UserError
+from clip_scaling.core.study import load_study
+from clip_scaling.train import models, scoring, tune
+from clip_scaling.train.engine import train
+
+NAMES = ("home", "arrow", "ring", "bar", "cross", "circle", "square")
+
+
+@pytest.fixture
+def tuning_folder(project):
+    """Seven classes of noise, three images each, in both parts."""
+    folder = project / "data" / "tiny" / "pool" / "tuning" / "icons"
+    rng = np.random.default_rng(5)
+    for part in ("test", "near_duplicate"):
+        (folder / part).mkdir(parents=True)
+        with tarfile.open(folder / part / "0.tar", "w") as tar:
+            for number in range(21):
+                image = io.BytesIO()
+                Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(image, "PNG")
+                for kind, content in (("png", image.getvalue()), ("cls", str(number % 7).encode())):
+                    member = tarfile.TarInfo(f"{number:06d}.{kind}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+    (folder / "classnames.txt").write_text("\n".join(NAMES) + "\n")
+    (folder / "zeroshot_classification_templates.txt").write_text("{c}\na {c} icon\n")
+    return folder
+
+
+def _run_folder(project, spec, normalisation):
+    tokenizer = models.load_tokenizer(spec.tokenizer)
+    config = models.model_config(spec.config, tokenizer)
+    model = models.build_model(config, seed=4)
+    models.set_normalisation(model, models.NORMALISATIONS[normalisation])
+    models.save_model(model, config, spec.tokenizer, project / "run")
+    return project / "run"
+
+
+@pytest.mark.parametrize("normalisation", models.NORMALISATIONS)
+def test_scores_agree_with_the_evaluation(project, spec, tuning_folder, normalisation):
+    """Against clip_scaling.evaluate, which reads, normalises and ranks by itself."""
+    from clip_scaling.evaluate import features, zeroshot
+    from clip_scaling.evaluate.model import from_run
+
+    run = _run_folder(project, spec, normalisation)
+    scored = scoring.tuning_set(tuning_folder, 32)
+    assert len(scored.labels) == 42 and scored.classnames == NAMES
+    acc1, acc5, reciprocal = scoring.score(run, scored)
+    model = from_run(run)
+    logits = features.encode_images(model, scored.images) @ zeroshot.classifier(model, NAMES, scored.templates)
+    metrics = zeroshot.classification_metrics(logits, scored.labels)
+    assert acc1 == pytest.approx(metrics["acc1"]) and acc5 == pytest.approx(metrics["acc5"])
+    order = logits.argsort(dim=1, descending=True).numpy()
+    ranks = 1 + np.argmax(order == scored.labels[:, None], axis=1)
+    assert reciprocal == pytest.approx(np.mean(1 / ranks))
+
+
+def _arguments(**changes) -> argparse.Namespace:
+    options = {"study": "tiny", "architecture": ["ViT-XXS-8"], "learning_rates": (0.001, 1e30),
+               "embedding_scales": (5.0,), "samples": 640, "dataset": "icons"}
+    return argparse.Namespace(**{**options, **changes})
+
+
+def test_sweep_is_recorded_and_the_best_is_printed(project, tuning_folder, monkeypatch, capsys):
+    monkeypatch.setattr(tune, "train_missing", lambda specs, precision, args: [train(spec) for spec in specs])
+    tune.run(_arguments())
+    lines = capsys.readouterr().out.splitlines()
+    assert yaml.safe_load("\n".join(lines)) == [
+        {"name": "ViT-XXS-8", "learning_rate": 0.001, "token_embedding_lr_scale": 5}]
+    tune.run(_arguments(learning_rates=(0.001, 0.002)))
+    table = pd.read_csv(project / "results" / "tiny" / "tuning.csv")
+    assert table["learning_rate"].tolist() == [0.001, 0.002, 1e30]
+    assert table["status"].tolist() == ["finished", "finished", "failed"]
+    assert table["n_items"].eq(42).all() and table["n_classes"].eq(7).all() and table["subset"].eq("large").all()
+    assert list(table.columns) == list(tune.COLUMNS)
+
+
+def test_missing_tuning_set_is_one_sentence(project, capsys):
+    assert main(["tune", "--study", "tiny", "--dataset", "nothing"]) == 2
+    assert "is no tuning set" in capsys.readouterr().err
+
+
+def test_unknown_architecture_is_one_sentence(project):
+    with pytest.raises(UserError, match="unknown architecture 'ViT-Q' in study tiny; known: ViT-XXS-8"):
+        tune.run(_arguments(architecture=["ViT-Q"]))
+
+
+def test_trials_differ_in_what_they_tune(project, spec):
+    study = load_study("tiny")
+    trial = tune._spec(study, "ViT-XXS-8", "large", 640, 0.001, 7.0)
+    assert (trial.learning_rate, trial.token_embedding_lr_scale, trial.samples_seen) == (0.001, 7.0, 640)
+    assert trial.digest != tune._spec(study, "ViT-XXS-8", "large", 640, 0.001, 8.0).digest
