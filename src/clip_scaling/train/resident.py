@@ -63,6 +63,8 @@ class ResidentSession(Session):
             self._features = torch.compile(self._features)
         self._graph, self._begun, self._checked = None, None, self.step
         self._steps_before_capture = _BEFORE_CAPTURE
+        if self._on_gpu:
+            torch.cuda.synchronize(self._device)  # what the default stream was given is there for the run's own
 
     def _load_data(self) -> None:
         spec, device = self.spec, self._device
