@@ -33,7 +33,7 @@ print(json.dumps({"samples": drawn.samples, "seconds": seconds, "cpu": used.ru_u
 class Throughput:
     """One draw: `rows` of metadata, `samples` drawn, wall and processor seconds (all cores), peak memory in GiB.
 
-    The projection to 2 billion rows is linear in the wall time; `cpu_seconds` tells what a busy machine hides.
+    Projections to 2 billion rows are linear: hours as on this machine at this load, and hours of one processor.
     """
 
     what: str
@@ -44,6 +44,7 @@ class Throughput:
     rows_per_second: float
     peak_gib: float
     hours_for_2_billion: float
+    core_hours_for_2_billion: float
 
 
 def bench_subset(rows: int = 20_000_000) -> list[Throughput]:
@@ -63,6 +64,7 @@ def generate(folder: Path, rows: int) -> None:
     import duckdb
 
     connection = duckdb.connect(config={"memory_limit": "2GB"})
+    connection.execute("SET enable_progress_bar = false")
     for number in range(-(-rows // _ROWS_PER_FILE)):
         size = min(_ROWS_PER_FILE, rows - number * _ROWS_PER_FILE)
         connection.execute(f"""
@@ -87,6 +89,7 @@ def _measure(folder: Path, rows: int, samples: int, filtered: bool) -> Throughpu
         what="all filters" if filtered else "no filter", rows=rows, samples=told["samples"],
         seconds=round(told["seconds"], 1), cpu_seconds=round(told["cpu"], 1), rows_per_second=round(speed),
         peak_gib=round(told["gib"], 2), hours_for_2_billion=round(PROJECTED_ROWS / speed / 3600, 2),
+        core_hours_for_2_billion=round(PROJECTED_ROWS * told["cpu"] / rows / 3600, 2),
     )
 
 
@@ -104,4 +107,5 @@ def run(args) -> None:
     for one in measured:
         print(f"{one.what}: {one.samples:,} of {one.rows:,} rows in {one.seconds:g} s ({one.cpu_seconds:g} s of "
               f"processor time), {one.rows_per_second:,} rows/s, "
-              f"peak {one.peak_gib:g} GiB; 2 billion rows: {one.hours_for_2_billion:g} h")
+              f"peak {one.peak_gib:g} GiB; 2 billion rows: {one.hours_for_2_billion:g} h, "
+              f"{one.core_hours_for_2_billion:g} processor-hours")

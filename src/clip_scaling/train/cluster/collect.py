@@ -1,5 +1,6 @@
 """From open_clip_train's last checkpoint to the folder that every other stage reads."""
 
+import functools
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from ...core import paths
 from ...core.errors import UserError
 from ...core.files import digest, read_json, sha256, write_json
 from ...core.study import Study
+from ...subset.at_scale_remote import is_remote
 from .. import finished
 from ..compute import gmacs
 from ..models import architecture, build_model, count_parameters, load_tokenizer, model_config, save_model
@@ -47,6 +49,7 @@ def prepare(study: Study, plan: Plan) -> Prepared:
         raise UserError(f"subset {plan.subset} is not drawn", where=manifest, mend=mend)
     content = read_json(manifest)
     _enough_shards(study, plan, len(content["shards"]), manifest)
+    _all_there(manifest, sha256(manifest))
     tokenizer = _tokenizer(study, content, manifest, mend)
     config = architecture(plan.architecture)
     config = model_config(config, load_tokenizer(tokenizer, config["text_cfg"].get("context_length", 77)))
@@ -81,6 +84,17 @@ def _enough_shards(study: Study, plan: Plan, shards: int, manifest: Path) -> Non
             mend=f"set train.cluster.workers to {shards // plan.gpus} or less"
             if shards >= plan.gpus else "take fewer GPUs, or smaller shards",
         )
+
+
+@functools.lru_cache  # many runs share a manifest, and a parallel file system is slow to look
+def _all_there(path: Path, _content: str) -> None:
+    """The trainer passes over what it cannot read, with a warning; without any shard it would wait for ever."""
+    shards = read_json(path)["shards"]
+    gone = [entry["path"] for entry in shards
+            if not is_remote(entry["path"]) and not (path.parent / entry["path"]).is_file()]
+    if gone:
+        raise UserError(f"{len(gone)} of {len(shards)} shards are not there, such as {gone[0]}",
+                        where=path, mend="put them back, or draw the subset again")
 
 
 def is_finished(job: Prepared) -> bool:

@@ -54,8 +54,10 @@ def cost_table(plans: list[Plan]) -> str:
         else:
             cost = f"{plan.hours:,.1f} | {plan.gpu_hours:,.0f} | {plan.mwh:,.2f}"
             lines.append(f"| {plan.run} | {plan.gpus:,} | {cost} |")
-    hours, energy = (sum(getattr(plan, name) or 0 for plan in plans) for name in ("gpu_hours", "mwh"))
-    return "\n".join([*lines, f"| all {len(plans)} | | | {hours:,.0f} | {energy:,.2f} |"]) + "\n"
+    if all(plan.hours is not None for plan in plans):
+        hours, energy = sum(plan.gpu_hours for plan in plans), sum(plan.mwh for plan in plans)
+        lines.append(f"| all {len(plans)} | | | {hours:,.0f} | {energy:,.2f} |")
+    return "\n".join(lines) + "\n"
 
 
 def _cost(plan: Plan) -> str:

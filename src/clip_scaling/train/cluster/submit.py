@@ -36,11 +36,11 @@ def train(study: Study, plans: list[Plan], *, executor: str, at_a_time: int = 1,
     missing = [job for job in jobs if not is_finished(job)]
     _follow(study, missing, queue, at_a_time if executor == "local" else len(jobs) or 1, wait,
             poll or _POLL_SECONDS[executor])
-    left = [job.run for job in jobs if not is_finished(job)]
+    left = [job for job in jobs if not is_finished(job)]
     if left and wait:
-        log = paths.cache() / "cluster" / "jobs" / study.study
-        raise UserError(f"{len(left)} of {len(jobs)} runs did not finish: {', '.join(left)}",
-                        where=log, mend="read the logs there; the same command goes on at the last checkpoints")
+        raise UserError(f"{len(left)} of {len(jobs)} runs did not finish: {', '.join(job.run for job in left)}",
+                        where=queue.log(left[0]),
+                        mend="read the log there; the same command goes on at the last checkpoints")
     if left:
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished; the same command goes on", file=sys.stderr)
     return 3 if left else 0
@@ -131,6 +131,11 @@ class _Queue:
             return False
         note = read_json(_note(job))
         return note["executor"] == "slurm" and note["job"] in _queued()
+
+    def log(self, job: Prepared) -> Path:
+        """The error output of a run's job, or the folder of all logs where there is none."""
+        name = f"{read_json(_note(job))['job']}_0_log.err" if _note(job).is_file() else ""
+        return self._folder / name if (self._folder / name).is_file() else self._folder
 
     def leave(self, running: list[Prepared]) -> None:
         """On Ctrl-C: end what runs on this machine; leave what SLURM has."""
