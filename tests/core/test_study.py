@@ -80,3 +80,17 @@ def test_load_yaml_reads_plain_values(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("a: [1, {b: x}]\n")
     assert load_yaml(path) == {"a": [1, {"b": "x"}]}
+
+
+def test_the_study_that_params_selects_is_known_by_name_wherever_its_file_is(tmp_path, monkeypatch):
+    from clip_scaling.core.study import study_path
+
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(tmp_path))
+    (tmp_path / "params.yaml").write_text("study: mine\nstudy_file: elsewhere/my.yaml\n")
+    with pytest.raises(UserError, match="unknown study 'mine'"):
+        study_path("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "my.yaml").write_text("study: mine\n")
+    assert study_path("mine") == tmp_path / "elsewhere" / "my.yaml"
+    with pytest.raises(UserError, match="unknown study 'other'"):
+        study_path("other")

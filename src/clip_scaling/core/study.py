@@ -221,16 +221,29 @@ def load_yaml(path: Path) -> object:
 
 
 def study_path(name_or_path: str) -> Path:
-    """The file of a study named (`cpu`) or given as a path (`my.yaml`). Raises UserError for an unknown one."""
+    """The file of a study named (`cpu`) or given as a path (`my.yaml`). Raises UserError for an unknown one.
+
+    A name is that of a file in studies/, or of the study that params.yaml selects, wherever its file is.
+    """
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
         path = path if path.is_absolute() or path.is_file() else paths.project_root() / path
     else:
         path = paths.studies() / f"{name_or_path}.yaml"
+        path = path if path.is_file() else _selected(name_or_path) or path
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in paths.studies().glob("*.yaml")))
         raise UserError(f"unknown study {name_or_path!r}", mend=f"known: {known}; or give the path of a study file")
     return path
+
+
+def _selected(name: str) -> Path | None:
+    """The file that params.yaml gives for its own study, if that is called `name`."""
+    parameters = paths.project_root() / "params.yaml"
+    content = load_yaml(parameters) if parameters.is_file() else {}
+    if not isinstance(content, dict) or content.get("study") != name or not isinstance(content.get("study_file"), str):
+        return None
+    return paths.project_root() / content["study_file"]
 
 
 def load_study(name_or_path: str) -> Study:
