@@ -20,7 +20,7 @@ def project(tmp_path_factory, root):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLIP_SCALING_ROOT", str(place))
         patch.chdir(place)
-        notebooks = ["--notebook", "zero_shot", "--notebook", "retrieval"]
+        notebooks = ["--notebook", "zero_shot", "--notebook", "playground"]
         assert main(["figure", "--study", "made", *notebooks]) == 0
         assert main(["book", "--study", "made"]) == 0
     return place
@@ -49,8 +49,45 @@ def test_pages_ask_for_nothing_and_draw_their_charts(html, names, width, theme):
 
 @needs_chromium
 def test_no_serious_fault_of_accessibility(html):
-    pages = visit(html, ["index.html", "made/zero_shot.html", "glossary.html"], axe=True)
+    pages = visit(html, ["index.html", "made/zero_shot.html", "made/playground.html", "glossary.html"], axe=True)
     assert not {page.name: page.faults for page in pages if page.faults}
+
+
+@needs_chromium
+def test_the_reader_chooses_and_the_law_follows(html):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_context(offline=True).new_page()
+        page.goto((html / "made" / "playground.html").as_uri())
+        law = page.locator(".cs-chart svg text", has_text="icons: E =")
+        law.wait_for()
+        assert f"C^−{abs(made_study.ALPHA):.3f}" in law.text_content()
+        whole = law.text_content()
+        page.get_by_label("binned front").check()
+        page.wait_for_function(
+            "text => ![...document.querySelectorAll('.cs-chart svg text')].some(" "one => one.textContent === text)",
+            arg=whole,
+        )
+        page.locator("select").nth(1).select_option("pictorial")
+        page.wait_for_function(
+            "() => ![...document.querySelectorAll('.cs-chart svg text')].some("
+            "one => one.textContent.startsWith('icons: E'))"
+        )
+        browser.close()
+
+
+@needs_chromium
+def test_search_finds_a_word_without_network(html):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_context(offline=True).new_page()
+        page.goto((html / "search.html").as_uri() + "?q=glossary")
+        page.locator("#search-results li a", has_text="Glossary").first.wait_for()
+        browser.close()
 
 
 def test_links_inside_the_book_lead_somewhere(html, names):
@@ -71,11 +108,6 @@ def test_no_page_loads_from_elsewhere(html, names):
 
 def test_numbers_in_prose_come_from_the_tables(html):
     assert f"{len(made_study.runs())} models" in (html / "index.html").read_text(encoding="utf-8")
-
-
-def test_search_knows_the_pages(html):
-    index = (html / "searchindex.js").read_text(encoding="utf-8")
-    assert "made/zero_shot" in index and "zero-shot" in index.lower()
 
 
 def test_launch_links_come_with_a_repository_and_only_then(project, html):
@@ -108,3 +140,13 @@ def test_a_study_without_figures_is_a_sentence(project, monkeypatch, clip_scalin
     monkeypatch.setenv("CLIP_SCALING_ROOT", str(project / "nowhere"))
     said = clip_scaling("book")
     assert said.code == 2 and "no executed notebooks" in said.err and said.err.count("\n") == 1
+
+
+def test_pdf_without_latex_is_a_sentence(project, monkeypatch, clip_scaling):
+    from clip_scaling.book import command
+
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(project))
+    monkeypatch.setattr(command, "_sphinx", lambda *words: project)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    said = clip_scaling("book", "--study", "made", "--pdf")
+    assert said.code == 2 and "the PDF needs xelatex" in said.err and said.err.count("\n") == 1

@@ -13,12 +13,13 @@
   // Panels side by side where the page is wide, one below the other on a telephone.
   function fitted(spec, width) {
     const made = structuredClone(spec);
-    const narrow = width < 560;
     const config = (made.config = made.config || {});
     const ink = colours();
     for (const part of ["axis", "legend", "header"]) config[part] = Object.assign({}, config[part], ink);
     config.title = Object.assign({}, config.title, { color: ink.titleColor });
-    if (narrow) config.legend.columns = width < 420 ? 2 : 3;
+    // One legend below the other: side by side they would run out of a narrow page.
+    config.legend.layout = { bottom: { anchor: "start", direction: "vertical" } };
+    config.legend.columns = Math.max(2, Math.min(6, Math.floor(width / 120)));
     if (made.concat) {
       const columns = Math.max(1, Math.min(made.columns || 2, Math.floor(width / SMALLEST_PANEL)));
       made.columns = columns;
