@@ -109,8 +109,11 @@ def test_explore_takes_points_of_the_users_own(project):
 
     mine = project / "mine.csv"
     mine.write_text("label,compute,error\nmine,5000.0,0.3\n", encoding="utf-8")
+    without = explore.fit("made", "icons-frequent", "acc1", family="icons", draws=0)._repr_html_()
     shown = explore.fit("made", "icons-frequent", "acc1", family="icons", own_points=mine, draws=0)._repr_html_()
-    assert "9 models" in shown and "&quot;mine&quot;" in shown
+    # Four of the eight models lie 10 times above chance.
+    assert "CONVERGED, 5 models" in shown and "&quot;mine&quot;" in shown
+    assert "4 models" in without and "&quot;mine&quot;" not in without
     mine.write_text("label,compute,error\nmine,-1,0.3\n", encoding="utf-8")
     with pytest.raises(UserError, match="data row 1 has no positive compute"):
         explore.fit("made", "icons-frequent", "acc1", own_points=mine, draws=0)

@@ -76,7 +76,8 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
     front = _front(chosen.transform_filter(by_size))
     ring = (
         front.transform_filter("fit_choice == 'binned front'")
-        .mark_point(size=170, filled=False, strokeWidth=1.6)
+        # An empty layer would be an image without a name; the dots inside the rings are read out anyway.
+        .mark_point(size=170, filled=False, strokeWidth=1.6, aria=False)
         .encode(x="centre:Q", y="percent:Q", color=paint)
     )
     layers = [

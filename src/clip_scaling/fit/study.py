@@ -44,8 +44,7 @@ def fit_study(name: str | None, forms: list[str] | None = None) -> pd.DataFrame:
     write_frame(choice.choice_frame(study, fitted), folder / "model_choice.csv")
     write_frame(compare.comparison_frame(study, chosen, rules, draws), folder / "comparison.csv")
     write_frame(sensitivity.sensitivity_frame(study, chosen), folder / "sensitivity.csv")
-    if published:
-        write_frame(later.later_frame(fitted), folder / "later.csv")
+    write_frame(later.later_frame(fitted), folder / "later.csv")
     return laws
 
 
