@@ -91,8 +91,9 @@ class Board:
         self._samples: dict[str, int] = {}
         self._seen = self._computed = 0.0
         self._begun, self._performance = time.monotonic(), performance
+        # A little room: the parts may add up to more in the last digit, at which tqdm warns.
         self._bar = tqdm(
-            total=round(sum(cost(spec) for spec in specs), 3), desc=f"train {len(specs)} runs", unit="GMAC",
+            total=sum(cost(spec) for spec in specs) * (1 + 1e-9), desc=f"train {len(specs)} runs", unit="GMAC",
             file=sys.stderr, dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
         )

@@ -46,9 +46,14 @@ def add_arguments(parser) -> None:
     parser.add_argument("--architecture", action="append", help="only this one (may be repeated)")
     parser.add_argument("--learning-rates", type=_numbers, default=(0.002, 0.004), metavar="A,B")
     parser.add_argument("--embedding-scales", type=_numbers, default=(5.0, 10.0), metavar="A,B")
-    parser.add_argument("--samples", type=int, default=204_800, help="samples seen by a trial (default: %(default)s)")
+    parser.add_argument("--samples", type=_budgets, default=(51_200, 204_800), metavar="A,B", help="samples seen by the "
+                        "trials of each setting; the best over all of them is chosen (default: 51200,204800)")
     parser.add_argument("--dataset", default="icons", help="tuning set (default: %(default)s)")
     add_machine_arguments(parser)
+
+
+def _budgets(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -77,8 +82,8 @@ def trials(study: Study, names: list[str], args) -> list[Trial]:
     folder = paths.pool(study.study) / "tuning" / args.dataset
     scored = tuning_set(folder, study.prepare.image_size)
     specs = [
-        _spec(study, name, subset, args.samples, rate, scale)
-        for name in names for rate in args.learning_rates for scale in args.embedding_scales
+        _spec(study, name, subset, samples, rate, scale)
+        for name in names for samples in args.samples for rate in args.learning_rates for scale in args.embedding_scales
     ]
     missing = [spec for spec in specs if not is_finished(spec)]
     if missing:
@@ -90,7 +95,7 @@ def _spec(study: Study, name: str, subset: str, samples: int, rate: float, scale
     from .spec import run_spec
 
     spec = run_spec(study, Run(architecture=name, subset=subset, samples_seen=samples, learning_rate=rate))
-    label = f"{name}_lr{rate:g}_x{scale:g}"
+    label = f"{name}_{samples}_lr{rate:g}_x{scale:g}"
     return dataclasses.replace(spec, token_embedding_lr_scale=scale, run=label)
 
 
@@ -128,10 +133,18 @@ def merged(study: str, found: list[Trial]):
 
 
 def yaml_lines(table) -> list[str]:
-    """The best settings of each architecture (by mean reciprocal rank, the least noisy), as a study file has them."""
-    best = table.loc[table.groupby("architecture", sort=False)["mean_reciprocal_rank"].idxmax()]
+    """The best settings of each architecture, as a study file has them.
+
+    Judged by the mean reciprocal rank, the least noisy score, averaged over budgets: a rate that serves long runs alone
+    ruins short ones. Settings not tried at all budgets of their architecture are not considered.
+    """
+    settings = ["architecture", "learning_rate", "token_embedding_lr_scale"]
+    judged = table.groupby(settings, as_index=False).agg(
+        budgets=("samples_seen", "nunique"), mean=("mean_reciprocal_rank", "mean"))
+    judged = judged[judged["budgets"] == judged.groupby("architecture")["budgets"].transform("max")]
+    best = judged.loc[judged.groupby("architecture")["mean"].idxmax()].set_index("architecture")
     return [
-        f"    - {{name: {row.architecture}, learning_rate: {row.learning_rate:g}, "
-        f"token_embedding_lr_scale: {row.token_embedding_lr_scale:g}}}"
-        for row in best.itertuples()
+        f"    - {{name: {name}, learning_rate: {best.at[name, 'learning_rate']:g}, "
+        f"token_embedding_lr_scale: {best.at[name, 'token_embedding_lr_scale']:g}}}"
+        for name in table["architecture"].unique()
     ]
