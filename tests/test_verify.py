@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from clip_scaling.core.schema import RUNS, SCORES, write_table
+from clip_scaling.core.schema import LAWS, RUNS, SCORES, write_table
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def write_results(root, value):
                  samples_seen=100, seed=seed, status="finished", source="test", parameters=1, unique_samples=1,
                  batch_size=1, learning_rate=1, warmup_steps=1, precision="fp32") for seed in (0, 1)]
     scores = [dict(study="s", run=f"r{seed}", task="t", dataset="d", split="test", metric="acc1",
-                   value=value + 0.01 * seed, n_items=10, n_classes=2, seed=0, source="test") for seed in (0, 1)]
+                   value=value + 0.01 * seed, n_items=1_000_000, n_classes=2, seed=0, source="test") for seed in (0, 1)]
     write_table(pd.DataFrame(runs), root / "results/s/runs.csv", RUNS)
     write_table(pd.DataFrame(scores), root / "results/s/scores.csv", SCORES)
 
@@ -39,6 +39,31 @@ def test_tolerance_is_twice_the_spread_of_seeds(project, clip_scaling, value, co
     done = clip_scaling("verify", "--json")
     assert done.code == code
     assert {row["table"]: row["outcome"] for row in json.loads(done.out)["comparisons"]}["scores.csv"] == outcome
+
+
+def test_few_items_allow_three_standard_errors(project, clip_scaling):
+    """Three seeds may agree by chance; a score over 100 items still moves by 5 points from machine to machine."""
+    path = project / "results/s/scores.csv"
+    path.write_text(path.read_text().replace("1000000", "100"))
+    clip_scaling("verify", "--study", "s", "--accept")
+    for value, code in (("0.64", 0), ("0.66", 1)):
+        moved = pd.read_csv(path, dtype=str)
+        moved.loc[moved["run"] == "r0", "value"] = value
+        moved.to_csv(path, index=False)
+        assert clip_scaling("verify").code == code
+
+
+@pytest.mark.parametrize(("value", "low", "points", "code"), [
+    ("-0.12", "-0.3", "6", 0), ("-0.12", "-0.25", "6", 0), ("-0.4", "-0.5", "6", 1), ("-0.12", "-0.3", "5", 1)])
+def test_an_estimate_may_move_within_its_interval(project, clip_scaling, value, low, points, code):
+    def law(value, low, points):
+        return (",".join(LAWS.names) + f"\ns,f,t,d,acc1,power,log_ls,alpha,{value},{low},-0.05,bootstrap_t,CONVERGED,{points},0,1.5,\n")
+
+    path = project / "results/s/laws.csv"
+    path.write_text(law("-0.1", "-0.3", "6"))
+    clip_scaling("verify", "--study", "s", "--accept")
+    path.write_text(law(value, low, points))
+    assert clip_scaling("verify").code == code
 
 
 def test_lost_row_differs_and_record_is_written(project, clip_scaling):

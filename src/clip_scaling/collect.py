@@ -12,6 +12,7 @@ from .core.files import atomic_path, read_json, write_json
 from .core.schema import RUNS, SCORES, TIMINGS, Table, read_table, write_table
 from .core.study import Study, load_study
 
+LEARNING_CURVES = ("study", "run", "samples_seen", "loss")
 PATCHING = ("study", "run", "alpha", "role", "dataset", "value", "chosen")
 
 
@@ -37,6 +38,7 @@ def collect(study: Study) -> None:
     # Frames of mixed emptiness would lose their whole-number types in a plain concatenation.
     write_table(pd.concat([frame.astype(object) for frame in scores]), target / "scores.csv", SCORES)
     _patching(study, target / "patching.csv")
+    _learning_curves(study, target / "learning_curves.csv")
     _data_card(study, target / "data_card.json")
 
 
@@ -47,6 +49,15 @@ def _patching(study: Study, target: Path) -> None:
     frames = [pd.read_csv(path) for path in found if path.is_file()] or [pd.DataFrame(columns=PATCHING)]
     with atomic_path(target) as temporary:
         pd.concat(frames).to_csv(temporary, index=False, lineterminator="\n", float_format="%.10g")
+
+
+def _learning_curves(study: Study, target: Path) -> None:
+    """Gather the loss during training of each run that kept it: study, run, samples_seen, loss."""
+    found = {run.run_id: paths.runs(study.study) / run.run_id / "loss.csv" for run in study.train.runs}
+    frames = [pd.read_csv(path).assign(study=study.study, run=name) for name, path in found.items() if path.is_file()]
+    frames = frames or [pd.DataFrame(columns=LEARNING_CURVES)]
+    with atomic_path(target) as temporary:
+        pd.concat(frames)[list(LEARNING_CURVES)].to_csv(temporary, index=False, lineterminator="\n")
 
 
 def _data_card(study: Study, target: Path) -> None:

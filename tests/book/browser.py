@@ -9,7 +9,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @dataclass
 class Page:
-    """What a page did: requests that left it, console errors, charts drawn and not drawn, faults of accessibility."""
+    """What a page did: requests that left it, console errors, charts drawn, not drawn and cut off, faults of accessibility."""
 
     name: str
     requests: list[str] = field(default_factory=list)
@@ -17,6 +17,7 @@ class Page:
     drawn: int = 0
     not_drawn: list[str] = field(default_factory=list)
     marks: int = 0
+    cut: list[str] = field(default_factory=list)
     width: int = 0
     milliseconds: float = 0
     faults: list[str] = field(default_factory=list)
@@ -53,6 +54,10 @@ def _visit(context, html: Path, name: str, axe: bool) -> Page:
     )
     seen.drawn = sum(drawn == "yes" and marks > 0 for _, drawn, marks in figures)
     seen.not_drawn = [name for name, drawn, marks in figures if drawn != "yes" or not marks]
+    seen.cut = page.evaluate(
+        "[...document.querySelectorAll('.cs-figure')].filter(f => { const c = f.querySelector('.cs-chart'); "
+        "return c.scrollWidth > c.clientWidth + 1; }).map(f => f.id)"
+    )
     seen.width = page.evaluate("document.documentElement.scrollWidth")
     if axe:
         from axe_playwright_python.sync_playwright import Axe

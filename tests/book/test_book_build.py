@@ -43,6 +43,7 @@ def test_pages_ask_for_nothing_and_draw_their_charts(html, names, width, theme):
     assert not {page.name: page.requests for page in pages if page.requests}
     assert not {page.name: page.errors for page in pages if page.errors}
     assert not {page.name: page.not_drawn for page in pages if page.not_drawn}
+    assert not {page.name: page.cut for page in pages if page.cut}
     assert sum(page.drawn for page in pages) >= 2
     assert {page.name for page in pages if page.width > width} == set()
 

@@ -36,6 +36,7 @@ def test_every_page_is_whole_at_both_widths_and_in_both_themes(html, names):
         assert not {page.name: page.requests for page in pages if page.requests}
         assert not {page.name: page.errors for page in pages if page.errors}
         assert not {page.name: page.not_drawn for page in pages if page.not_drawn}
+        assert not {page.name: page.cut for page in pages if page.cut}
         assert not {page.name: page.faults for page in pages if page.faults}
         assert {page.name for page in pages if page.width > width} == set()
 

@@ -1,8 +1,8 @@
 // Draws each figure's specification with the Vega bundle beside this file; nothing is fetched.
 (function () {
   "use strict";
-  const AXES = 64; // pixels that a panel's axis and title take beside its plot
-  const SMALLEST_PANEL = 300;
+  const AXES = 64; // pixels that a panel's axis and title take beside its plot, where its labels are numbers
+  const SMALLEST_PANEL = 300, SMALLEST_PLOT = 150;
 
   function colours() {
     const style = getComputedStyle(document.documentElement);
@@ -10,25 +10,34 @@
     return { labelColor: text, titleColor: text };
   }
 
-  // Panels side by side where the page is wide, one below the other on a telephone.
-  function fitted(spec, width) {
+  // Panels side by side where the page is wide, one below the other on a telephone. `over`: pixels by which the whole
+  // was too wide at first, since labels are as long as the names that they show.
+  function fitted(spec, width, over) {
     const made = structuredClone(spec);
     const config = (made.config = made.config || {});
     const ink = colours();
     for (const part of ["axis", "legend", "header"]) config[part] = Object.assign({}, config[part], ink);
     config.title = Object.assign({}, config.title, { color: ink.titleColor });
     // One legend below the other: side by side they would run out of a narrow page.
-    config.legend.layout = { bottom: { anchor: "start", direction: "vertical" } };
+    config.legend.layout = { bottom: { anchor: "start", direction: "vertical", bounds: "full" } };
     config.legend.columns = Math.max(2, Math.min(6, Math.floor(width / 120)));
     if (made.concat) {
-      const columns = Math.max(1, Math.min(made.columns || 2, Math.floor(width / SMALLEST_PANEL)));
+      let columns = Math.max(1, Math.min(made.columns || 2, Math.floor(width / SMALLEST_PANEL)));
+      let inner = plot(width, columns, over);
+      if (inner < SMALLEST_PLOT && columns > 1) {
+        inner = plot(width, 1, over / columns);
+        columns = 1;
+      }
       made.columns = columns;
-      const inner = Math.floor(width / columns) - AXES - 12;
       made.concat.forEach((panel) => { panel.width = Math.min(inner, 560); });
     } else if (typeof made.width === "number") {
-      made.width = Math.min(width - AXES - 12, Math.max(made.width, 560));
+      made.width = Math.min(plot(width, 1, over), Math.max(made.width, 560));
     }
     return made;
+  }
+
+  function plot(width, columns, over) {
+    return Math.max(60, Math.floor(width / columns) - AXES - 12 - Math.ceil(over / columns));
   }
 
   async function draw(figure) {
@@ -37,11 +46,11 @@
     const width = Math.floor(place.getBoundingClientRect().width);
     if (!width) return;
     try {
-      const result = await window.vegaEmbed(place, fitted(spec, width), {
-        actions: false, renderer: "svg", tooltip: { theme: isDark() ? "dark" : "light" },
-      });
+      const options = { actions: false, renderer: "svg", tooltip: { theme: isDark() ? "dark" : "light" } };
+      await window.vegaEmbed(place, fitted(spec, width, 0), options);
+      const over = place.scrollWidth - place.clientWidth;
+      if (over > 1) await window.vegaEmbed(place, fitted(spec, width, over), options);
       figure.dataset.drawn = "yes";
-      return result;
     } catch (problem) {
       place.textContent = "This chart could not be drawn: " + problem.message;
       figure.dataset.drawn = "no";

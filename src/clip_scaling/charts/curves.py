@@ -1,30 +1,59 @@
 """Learning curves: one line a run, the reader picks which."""
 
+from dataclasses import dataclass
+
 import altair as alt
 import pandas as pd
 
 from . import style
 from .save import Figure, save_figure
 
+POINTS = 40  # drawn a run: a page has to stay light
 
-def learning_curves(rows: pd.DataFrame) -> alt.LayerChart:
-    """`rows`: run, architecture, subset, label (budget), samples_seen, error. Click a legend entry to single out."""
+
+@dataclass(frozen=True)
+class Measure:
+    """What falls during training: the column, the axis's title, and a factor into the axis's unit."""
+
+    column: str
+    title: str
+    what: str
+    factor: float = 1.0
+    ticks: tuple[float, ...] | None = None
+    tooltip: str = ".3f"
+
+    def said(self, value: float) -> str:
+        return f"{value * self.factor:.3g}" + (" %" if self.factor == 100 else "")
+
+
+ERROR = Measure(
+    "error", "zero-shot error (%)", "Zero-shot error during training", 100, (15, 20, 30, 40, 50, 60, 80, 100), ".2%"
+)
+LOSS = Measure("loss", "contrastive loss", "Contrastive loss during training")
+
+
+def thinned(rows: pd.DataFrame) -> pd.DataFrame:
+    """At most POINTS rows a run, evenly in order, first and last kept."""
+    kept = []
+    for _, own in rows.groupby("run", sort=True):
+        count = min(POINTS, len(own))
+        step = max(len(own) - 1, 1) / (count - 1 or 1)
+        kept.append(own.iloc[sorted({round(i * step) for i in range(count)})])
+    return pd.concat(kept, ignore_index=True)
+
+
+def learning_curves(rows: pd.DataFrame, measure: Measure = ERROR) -> alt.LayerChart:
+    """`rows`: run, architecture, subset, label (budget), samples_seen and the measure's column.
+
+    Click a legend entry to single out an architecture.
+    """
     by_size = alt.selection_point(fields=["architecture"], bind="legend", name="architecture_choice")
-    subset = alt.param(
-        name="subset_choice",
-        value="all",
-        bind=alt.binding_select(options=["all", *style.in_order(rows["subset"])], name="pre-training set "),
-    )
-    label = alt.param(
-        name="budget_choice",
-        value="all",
-        bind=alt.binding_select(
-            options=["all", *sorted(rows["label"].dropna().unique(), key=lambda text: (len(text), text))],
-            name="budget ",
-        ),
-    )
+    subset = _choice("subset_choice", "pre-training set ", style.in_order(rows["subset"]))
+    labels = sorted(rows["label"].dropna().unique(), key=lambda text: (len(text), text))
+    label = _choice("budget_choice", "budget ", labels)
+    axis = alt.Axis(values=measure.ticks) if measure.ticks else alt.Axis(tickCount=6, format="~g")
     base = (
-        alt.Chart(rows.assign(percent=rows["error"] * 100))
+        alt.Chart(rows.assign(shown=rows[measure.column] * measure.factor))
         .transform_filter(
             "(subset_choice == 'all' || datum.subset == subset_choice) && "
             "(budget_choice == 'all' || datum.label == budget_choice)"
@@ -37,10 +66,10 @@ def learning_curves(rows: pd.DataFrame) -> alt.LayerChart:
                 axis=alt.Axis(format="~s", tickCount=5),
             ),
             y=alt.Y(
-                "percent:Q",
-                scale=alt.Scale(type="log", nice=False, domain=_domain(rows)),
-                title="zero-shot error (%)",
-                axis=alt.Axis(values=[15, 20, 30, 40, 50, 60, 80, 100]),
+                "shown:Q",
+                scale=alt.Scale(type="log", nice=False, domain=_domain(rows[measure.column], measure.factor)),
+                title=measure.title,
+                axis=axis,
             ),
             color=alt.Color("architecture:N", scale=style.colours(style.in_order(rows["architecture"]))),
             opacity=alt.condition(by_size, alt.value(0.9), alt.value(0.08)),
@@ -48,7 +77,7 @@ def learning_curves(rows: pd.DataFrame) -> alt.LayerChart:
             tooltip=[
                 alt.Tooltip("run:N"),
                 alt.Tooltip("samples_seen:Q", format=",.0f", title="samples seen"),
-                alt.Tooltip("error:Q", format=".2%", title="error"),
+                alt.Tooltip(f"{measure.column}:Q", format=measure.tooltip),
             ],
         )
     )
@@ -56,21 +85,27 @@ def learning_curves(rows: pd.DataFrame) -> alt.LayerChart:
     return alt.layer(lines, dots).add_params(by_size, subset, label).properties(width=620, height=380)
 
 
-def _domain(rows: pd.DataFrame) -> list[float]:
-    return [float(f"{rows['error'].min() * 96:.3g}"), float(f"{min(rows['error'].max() * 104, 100):.3g}")]
+def _choice(name: str, title: str, options: list[str]) -> alt.Parameter:
+    return alt.param(name=name, value="all", bind=alt.binding_select(options=["all", *options], name=title))
 
 
-def saved(rows: pd.DataFrame, study: str, source: str, notebook: str = "learning_curves") -> Figure:
+def _domain(values: pd.Series, factor: float) -> list[float]:
+    low, high = 0.96 * factor * values.min(), 1.04 * factor * values.max()
+    return [float(f"{max(low, 1e-3):.3g}"), float(f"{min(high, 100) if factor == 100 else high:.3g}")]
+
+
+def saved(
+    rows: pd.DataFrame, study: str, source: str, *, notebook: str = "learning_curves", measure: Measure = ERROR
+) -> Figure:
     """Draw and save the learning curves of a study."""
-    what = "Zero-shot error during training"
+    values = rows[measure.column]
     return save_figure(
-        learning_curves(rows),
+        learning_curves(rows, measure),
         "learning_curves",
         study,
         rows=rows,
         notebook=notebook,
-        caption=f"{what} of {rows['run'].nunique()} runs. Choose a pre-training set and a budget below the chart; "
-        f"click an "
-        f"architecture in the legend to single it out. No fit. {source}",
-        alt_text=f"{what}: error falls from {rows['error'].max():.0%} to {rows['error'].min():.0%} over the runs.",
+        caption=f"{measure.what} of {rows['run'].nunique()} runs. Choose a pre-training set and a budget below the "
+        f"chart; click an architecture in the legend to single it out. No fit. {source}",
+        alt_text=f"{measure.what}: from {measure.said(values.max())} down to {measure.said(values.min())} over the runs.",
     )

@@ -42,15 +42,20 @@ def table(
     )
     link = f' <a href="{html.escape(download)}" download>rows (CSV)</a>' if download else ""
     return HtmlTable(
+        # Beside the table, not in it: a caption as wide as a table that scrolls would leave the page.
+        f'<p class="cs-caption">{html.escape(caption)}{link}</p>\n'
         f'<div class="cs-scroll" tabindex="0" role="region" aria-label="{html.escape(caption, quote=True)}"><table>'
-        f"<caption>{html.escape(caption)}{link}</caption><thead><tr>{head}</tr></thead>\n"
+        f"<thead><tr>{head}</tr></thead>\n"
         f"<tbody>{body}</tbody></table></div>"
     )
 
 
 def _kind(numeric: bool, value: object = "") -> str:
-    """Long text gets room; the table scrolls sideways instead."""
-    return ' class="num"' if numeric else ' class="long"' if len(str(value)) > 40 else ""
+    """Long text gets room, and short text one line; the table scrolls sideways instead."""
+    if numeric:
+        return ' class="num"'
+    size = len(str(value))
+    return ' class="long"' if size > 40 else ' class="short"' if 8 < size <= 20 else ""
 
 
 def _cell(value: object) -> str:

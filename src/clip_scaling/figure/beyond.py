@@ -12,6 +12,7 @@ def exponents(study: str) -> save.Figure:
     """Every evaluation set's exponent with its interval."""
     tables = load(study)
     laws = tables.laws[(tables.laws["form"] == "power") & (tables.laws["parameter"] == "alpha")]
+    laws = laws[laws["task"].isin(("zeroshot_classification", "retrieval"))]
     chosen = [
         fitted.Target(task, dataset, metric, f"{dataset}, {metric}")
         for task, dataset, metric in laws[["task", "dataset", "metric"]].drop_duplicates().itertuples(index=False)
@@ -28,9 +29,8 @@ def exponents(study: str) -> save.Figure:
         study,
         rows=rows,
         notebook="laws",
-        caption=f"{what} through all models of a family ({shown['panel'].nunique()} sets). {flat} intervals contain 0: "
-        f"no law in "
-        f"compute is seen there. {len(refused)} further fits have no exponent "
+        caption=f"{what} through all models of a family ({shown['panel'].nunique()} sets); the more negative, the faster "
+        f"the error falls. {flat} intervals contain 0: no law in compute is seen there. {len(refused)} further fits have no exponent "
         f"({', '.join(sorted(set(refused['status']))) or 'none'}). Stage fit; table results/{study}/laws.csv.",
         alt_text=f"{what} from {shown['alpha'].min():.2f} to {shown['alpha'].max():.2f}.",
     )
@@ -71,11 +71,14 @@ def main_laws(study: str) -> HtmlTable:
     tables = load(study)
     first = targets.classification(tables)[0]
     laws = tables.laws
-    rows = laws[(laws["task"] == first.task) & (laws["dataset"] == first.dataset) & (laws["metric"] == first.metric)]
-    rows = rows[
+    rows = _of(laws, first)
+    without = rows[rows["value"].isna()]
+    rows = rows.loc[
+        rows["value"].notna(),
         [
             "family",
             "form",
+            "estimator",
             "parameter",
             "value",
             "low",
@@ -86,11 +89,16 @@ def main_laws(study: str) -> HtmlTable:
             "n_left_out",
             "insample_mae_pp",
             "heldout_mae_pp",
-        ]
+        ],
     ]
+    refused = without[["family", "form", "estimator"]].drop_duplicates()
+    said = ""
+    if len(refused):
+        families = ", ".join(sorted(set(refused["family"])))
+        said = f" {len(refused)} further fits ({families}) are {', '.join(sorted(set(without['status'])))}: no parameters."
     return table(
         rows,
-        f"Every form fitted to {first.title}: parameters with 95 % intervals.",
+        f"Every form fitted to {first.title}: parameters with 95 % intervals.{said}",
         titles={
             "n_points": "models",
             "n_left_out": "left out",
@@ -105,11 +113,11 @@ def held_out(study: str) -> HtmlTable:
     """The held-out models of the main set, one by one."""
     rows = optional(study, "heldout.csv")
     first = targets.classification(load(study))[0]
-    rows = rows[(rows["dataset"] == first.dataset) & (rows["metric"] == first.metric)]
+    rows = _of(rows, first)
     rows = rows[
         [
             name
-            for name in ("family", "form", "run", "error", "predicted", "low", "high", "covered", "difference_pp")
+            for name in ("family", "form", "estimator", "run", "error", "predicted", "low", "high", "covered", "difference_pp")
             if name in rows
         ]
     ]
@@ -124,10 +132,16 @@ def _tabled(study: str, name: str, columns: dict[str, str], caption: str, main_o
         firsts = [
             target for group in (targets.classification(tables)[:1], targets.retrieval(tables)[:1]) for target in group
         ]
-        rows = pd.concat([rows[(rows["dataset"] == one.dataset) & (rows["metric"] == one.metric)] for one in firsts])
+        rows = pd.concat([_of(rows, one) for one in firsts])
     if rows is None or rows.empty:
         return HtmlTable(f"<p>results/{study}/{name}.csv holds no rows for these sets.</p>")
     return table(rows[[column for column in columns if column in rows]], caption, titles=columns)
+
+
+def _of(rows: pd.DataFrame, target: fitted.Target) -> pd.DataFrame:
+    """Rows of a target; a table without a column `task` holds zero-shot tasks alone."""
+    names = [name for name in ("task", "dataset", "metric") if name in rows]
+    return rows[(rows[names] == [getattr(target, name) for name in names]).all(axis=1)]
 
 
 def sensitivity(study: str) -> HtmlTable:
@@ -150,11 +164,36 @@ def sensitivity(study: str) -> HtmlTable:
 
 def comparison(study: str) -> HtmlTable:
     """Pairs of distributions compared: on the front, on all models, and on pairs of equal design."""
-    rows = optional(study, "comparison.csv")
-    columns = (
-        {} if rows is None else {name: name.replace("_", " ") for name in rows.columns if name not in ("study", "task")}
+    rows, tables = optional(study, "comparison.csv"), load(study)
+    firsts = [*targets.classification(tables), *targets.retrieval(tables)]
+    shown = [_of(rows, one).assign(panel=one.title) for one in firsts] if rows is not None else []
+    rows = pd.concat(shown) if shown else pd.DataFrame(columns=["status"])
+    known = rows[rows["status"] == "CONVERGED"]
+    if known.empty:
+        return HtmlTable(f"<p>results/{study}/comparison.csv holds no pair of distributions to compare.</p>")
+    made = pd.DataFrame(
+        {
+            "evaluation set": known["panel"],
+            "design": known["design"].str.replace("_", " "),
+            "of": known["quantity"].str.replace("_", " "),
+            "A": known["family_a"],
+            "B": known["family_b"],
+            "value A": known["value_a"].round(4),
+            "value B": known["value_b"].round(4),
+            "B − A": known["difference"].round(4),
+            "95 % interval": [f"{low:.3f} to {high:.3f}" for low, high in zip(known["low"], known["high"], strict=True)],
+            "sign holds": known["probability"].map("{:.1%}".format),
+            "models": known["n_a"].astype(int).astype(str) + " / " + known["n_b"].astype(int).astype(str),
+        }
     )
-    return _tabled(study, "comparison", columns, "Pre-training distributions compared, with 95 % intervals.")
+    rest = len(rows) - len(known)
+    return table(
+        made,
+        "Pre-training distributions compared. Front: the paper's bins; all models: a law through all of them; matched: "
+        "pairs of equal architecture and samples seen, whose mean log error or exponent is compared. Sign holds: "
+        "probability under the draws, or Student's t, that the difference has this sign."
+        + (f" {rest} further comparisons have too few models (DEGENERATE)." if rest else ""),
+    )
 
 
 def later_models(study: str) -> HtmlTable:

@@ -198,6 +198,52 @@ def distributions(study: str) -> save.Figure:
     )
 
 
+def equal_budgets(study: str) -> save.Figure:
+    """Models of equal architecture, budget and number of pairs that differ in their pre-training distribution alone."""
+    from ..charts import intervals
+
+    tables = load(study)
+    cells = matched_cells(tables.runs)
+    chosen = [*targets.classification(tables), *targets.retrieval(tables, kinds=("image",))]
+    points = targets.points_of(tables, chosen).merge(cells, on="run")
+    score = 1 - points["error"]
+    rows = points.assign(
+        score=score,
+        low=(score - 1.96 * points["standard_error"]).clip(lower=0),
+        high=(score + 1.96 * points["standard_error"]).clip(upper=1),
+    )
+    families = ", ".join(sorted(set(rows["family"])))
+    what = f"Scores of models that differ in their pre-training distribution alone ({families}),"
+    return save.save_figure(
+        intervals.scores(rows),
+        "equal_budgets",
+        study,
+        rows=rows_of(rows, "cell", "score", "low", "high"),
+        notebook="equal_budgets",
+        caption=f"{what} a panel an architecture and budget: {rows['run'].nunique()} models. Top-1 accuracy, and "
+        f"Recall@5 of retrieval; bars: 95 % interval of the evaluation set's size alone (binomial), seeds apart. No "
+        f"fit. Stages evaluate and collect; tables results/{study}/runs.csv and scores.csv.",
+        alt_text=f"{what} {rows['cell'].nunique()} panels. " + _leaders(rows),
+    )
+
+
+def matched_cells(runs: pd.DataFrame) -> pd.DataFrame:
+    """`run` and `cell`, for cells of equal architecture, samples seen and unique samples with several families."""
+    shared = ["architecture", "samples_seen", "unique_samples"]
+    first = runs[(runs["status"] != "failed") & runs["unique_samples"].notna()].sort_values([*shared, "family", "seed"])
+    first = first.drop_duplicates([*shared, "family"])
+    first = first[first.groupby(shared)["family"].transform("nunique") > 1].sort_values(["samples_seen", "parameters"])
+    return first.assign(
+        cell=[f"{one.architecture}, {one.samples_seen:,} samples seen" for one in first.itertuples()]
+    )[["run", "cell"]]
+
+
+def _leaders(rows: pd.DataFrame) -> str:
+    last = rows[rows["cell"] == rows["cell"].iloc[-1]]
+    best = last.loc[last.groupby("panel")["score"].idxmax()]
+    return "; ".join(f"{one.panel}: {one.family} ahead" for one in best.itertuples()) + "."
+
+
 def comparable(study: str) -> bool:
     """Whether two families have an exponent on the same set."""
     tables = load(study)
@@ -267,9 +313,12 @@ def side_by_side(study: str) -> save.Figure:
 
 
 def learning_curves(study: str) -> save.Figure:
-    """Error during training (results/<study>/learning_curves.csv)."""
+    """Training loss against samples seen (results/<study>/learning_curves.csv)."""
     from ..charts import curves
 
-    rows = optional(study, "learning_curves.csv").assign(label=study)
-    rows = rows.merge(load(study).runs[["run", "architecture", "subset"]], on="run")
-    return curves.saved(rows, study, "Stage train; table learning_curves.csv.")
+    rows = optional(study, "learning_curves.csv")
+    rows = rows.merge(load(study).runs[["run", "architecture", "subset", "samples_seen"]].rename(
+        columns={"samples_seen": "budget"}), on="run")
+    rows = rows.assign(label=rows["budget"].map("{:,} samples".format)).drop(columns="budget")
+    what = "Each point is the mean over a stretch of training. Stages train and collect; table learning_curves.csv."
+    return curves.saved(curves.thinned(rows), study, what, measure=curves.LOSS)

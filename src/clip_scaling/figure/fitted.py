@@ -83,10 +83,9 @@ _TITLES = {
     "panel": "evaluation set",
     "family": "distribution",
     "alpha": "exponent α",
-    "alpha_low": "low",
-    "alpha_high": "high",
+    "interval": "95 % interval",
     "beta": "factor β",
-    "interval_method": "interval",
+    "interval_method": "interval by",
     "n_points": "models",
     "n_left_out": "left out",
 }
@@ -96,17 +95,20 @@ def law_table(fits: pd.DataFrame) -> HtmlTable | None:
     """E = beta C^alpha of each panel and family, with the 95 % interval of alpha, for below a figure."""
     if fits.empty:
         return None
-    columns = [name for name in (*_TITLES, "status") if name in fits]
-    rows = fits.drop_duplicates(["panel", "family"])[columns].round(
-        {"alpha": 4, "alpha_low": 4, "alpha_high": 4, "beta": 4}
-    )
+    rows = fits.drop_duplicates(["panel", "family"])
+    refused = rows[rows["alpha"].isna()]
+    rows = rows[rows["alpha"].notna()]
+    if rows.empty:
+        return None
+    interval = [f"{low:.3f} to {high:.3f}" for low, high in zip(rows["alpha_low"], rows["alpha_high"], strict=True)]
+    rows = rows.round({"alpha": 4, "beta": 4}).assign(interval=interval)
     if "interval_method" in rows:
         rows["interval_method"] = rows["interval_method"].str.replace("_", " ")
-    return table(
-        rows,
-        "Laws E = β C^α of this figure; C in GMAC, E a fraction; low and high: 95 % interval of α.",
-        titles=_TITLES,
-    )
+    said = "Laws E = β C^α of this figure, with the 95 % interval of α; C in GMAC, E a fraction."
+    if len(refused):
+        names = ", ".join(sorted(set(refused["family"])))
+        said += f" {len(refused)} further pairs of set and distribution ({names}) are DEGENERATE: no exponent."
+    return table(rows[[name for name in _TITLES if name in rows]], said, titles=_TITLES)
 
 
 def summary(fits: pd.DataFrame) -> str:

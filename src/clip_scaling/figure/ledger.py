@@ -81,8 +81,9 @@ def claims() -> HtmlTable:
     rows = read("claims")
     counts = rows["verdict"].value_counts()
     said = ", ".join(f"{counts[name]} {name}" for name in counts.index)
+    order = ["id", "verdict", *(name for name in rows if name not in ("id", "verdict"))]
     return table(
-        rows,
+        rows[order],
         f"{len(rows)} claims: {said}.",
         download="claims.csv",
         titles={"id": "no.", "where": "place", "paper": "paper says"},

@@ -235,20 +235,8 @@ def learning_curves() -> save.Figure:
     ]
     rows = rows[rows["samples_seen"] > 0]
     return curves.saved(
-        _thinned(rows),
+        curves.thinned(rows),
         STUDY,
-        f"Released top-1 accuracy on ImageNet, {len(rows)} epochs, at most " f"{_POINTS} drawn a run. {SOURCE}",
-        "learning_curves_paper",
+        f"Released top-1 accuracy on ImageNet, {len(rows)} epochs, at most {curves.POINTS} drawn a run. {SOURCE}",
+        notebook="learning_curves_paper",
     )
-
-
-_POINTS = 40
-
-
-def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
-    """At most _POINTS epochs a run, evenly in order, first and last kept: a page has to stay light."""
-    kept = []
-    for _, own in rows.groupby("run", sort=True):
-        step = max(len(own) - 1, 1) / (min(_POINTS, len(own)) - 1 or 1)
-        kept.append(own.iloc[sorted({round(i * step) for i in range(min(_POINTS, len(own)))})])
-    return pd.concat(kept, ignore_index=True)

@@ -56,6 +56,12 @@ def _comparable(tables: StudyTables) -> bool:
     return _classified(tables) and comparable(tables.study)
 
 
+def _matched(tables: StudyTables) -> bool:
+    from .draw import matched_cells
+
+    return _classified(tables) and not matched_cells(tables.runs).empty
+
+
 def _classified(tables: StudyTables) -> bool:
     return tasks("zeroshot_classification")(tables) and tasks("retrieval")(tables)
 
@@ -98,6 +104,9 @@ NOTEBOOKS = (
     Notebook("bottleneck", "When data run short", "figures", _several_subsets),
     Notebook("robustness", "Distribution shift", "figures", _shifted),
     Notebook("distributions", "The pre-training distribution", "figures", _comparable),
+    Notebook(
+        "equal_budgets", "The pre-training distribution at equal budgets", "figures", _matched, "own"
+    ),
     Notebook("tables_main", "Tables 1 to 9", "tables", files("table_check.csv"), "published"),
     Notebook("tables_appendix", "Tables 10 to 26", "tables", files("table_check.csv"), "published"),
     Notebook("claims", "Claims, one by one", "tables", files("claims.csv"), "published"),
