@@ -8,7 +8,7 @@ from ..charts.style import in_order
 from ..core import paths
 from ..core.errors import UserError
 from ..core.files import read_json
-from ..figure import fitted, targets
+from ..figure import fitted, repeats, targets
 from ..figure.registry import NOTEBOOKS, SECTIONS
 from ..figure.tables import StudyTables, load
 from . import chapters
@@ -46,6 +46,7 @@ def study_facts(study: str) -> dict:
         "sets": tables.scores["dataset"].nunique(),
         "laws": [law for law in laws if law["alpha"] == law["alpha"]],
         "pages": _pages(study),
+        "repeats": repeats.constants(tables)[["panel", "value", "low", "high"]].to_dict("records"),
         "main": _main(tables),
         "data_card": optional_json(study, "data_card.json"),
         "verification": optional_json(study, "verification.json"),
@@ -210,6 +211,7 @@ def _word_list(names: list[str]) -> str:
 
 
 FILTERS = {
+    "half_worth": repeats.half_worth,
     "count": lambda value: f"{int(value):,}",
     "pct": lambda value, digits=1: f"{100 * value:.{digits}f} %",
     "num": lambda value, digits=2: f"{value:.{digits}f}",

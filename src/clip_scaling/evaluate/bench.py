@@ -1,8 +1,8 @@
 """`clip-scaling bench evaluate`: zero-shot and retrieval against CLIP_benchmark, same models, sets and machine.
 
 As library calls: models in memory, one thread, each set scored for one model after another; ours from an empty cache,
-decoding included. As one command: a process that loads ten checkpoints and scores each on both sets; CLIP_benchmark
-with a loader process of its own beside it. Weights are drawn at random: they change no time. Fine print: a single
+decoding included. As one command: a process with a thread a core that loads ten checkpoints and scores each on both
+sets; CLIP_benchmark with a loader process of its own beside it. Weights are drawn at random: they change no time. Fine print: a single
 command is bounded by the import of torch and open_clip, which both need.
 """
 
@@ -29,7 +29,6 @@ import sys
 from clip_scaling.train.openclip import open_clip
 import torch
 from clip_benchmark import cli
-torch.set_num_threads(1)
 config, sets, output, zeroshot, retrieval, *checkpoints = sys.argv[1:]
 open_clip.add_model_config(config)
 shared = ["--model", config.rsplit("/", 1)[-1].removesuffix(".json"), "--no_amp", "--num_workers", "1",
@@ -214,7 +213,7 @@ def _command(runs: list[Path], sets: list[Path], folder: Path) -> Compared:
         weights.append(folder / f"{run.name}.safetensors")
         if not weights[-1].exists():
             weights[-1].symlink_to(run / "model.safetensors")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CLIP_SCALING_CACHE": str(folder / f"command{len(runs)}")}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(os.cpu_count()), "CLIP_SCALING_CACHE": str(folder / f"command{len(runs)}")}
     words = [word for run in runs for word in ("--model", str(run))]
     data = [word for path in sets for word in ("--data", str(path))]
     printed = {}

@@ -76,6 +76,12 @@ def _fits(tables: StudyTables) -> bool:
     return bool(tables.laws["value"].notna().any()) and tasks("zeroshot_classification")(tables)
 
 
+def _repeats(tables: StudyTables) -> bool:
+    from .repeats import known
+
+    return _plannable(tables) and known(tables)
+
+
 def _plannable(tables: StudyTables) -> bool:
     from .beyond import plannable
 
@@ -113,6 +119,7 @@ NOTEBOOKS = (
     Notebook("errata", "Errata and deviations", "tables", files("errata.csv"), "published"),
     Notebook("playground", "Fit it yourself", "beyond", _classified),
     Notebook("laws", "Laws, intervals and held-out tests", "beyond", _fits),
+    Notebook("repeats", "Where repeated data stops helping", "beyond", _repeats),
     Notebook("planner", "Plan a training run", "beyond", _plannable),
     Notebook("side_by_side", "Beside the published study", "beyond", _beside_published, "own"),
 )

@@ -5,7 +5,7 @@ import numpy as np
 from .forms import Parameter, register
 from .outcome import Points
 
-_FACTOR = {"low": 1e-12, "high": 1e15}
+_FACTOR = {"low": 1e-12, "high": 1e40}
 
 
 @register(Parameter("e", 1e-9, 1), design=lambda x: np.ones((len(x), 1)))

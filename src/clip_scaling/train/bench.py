@@ -58,7 +58,7 @@ class Measured:
 
 def add_arguments(parser) -> None:
     parser.add_argument("--study", help="study whose towers and largest subset are used (default: params.yaml's)")
-    parser.add_argument("--samples", type=int, default=51_200, help="samples seen by the longer runs")
+    parser.add_argument("--samples", type=int, default=102_400, help="samples seen by the longer runs (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
     parser.add_argument("--mfu", metavar="ARCHITECTURE", help="instead: bf16 throughput on one GPU, full-size input")
     parser.add_argument("--batch-size", type=int, default=1024, help="with --mfu (default: %(default)s)")

@@ -1,5 +1,6 @@
 """Shards decoded once: a memory-mapped array of images and one of tokens a shard, shared by every run and process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,19 +34,18 @@ class Packed:
 def packed(spec: RunSpec) -> Packed:
     """Open a run's data, decoding and tokenising what no run before needed. Raises UserError for a broken shard."""
     size, context = spec.config["vision_cfg"]["image_size"], spec.config["text_cfg"]["context_length"]
+    tokens = [tokens_path(shard, spec.tokenizer_sha256, context) for shard in spec.shards]
+    tokenizer = None
     for patient in (False, True):  # first what no other process is at, then wait for the rest
         for shard in spec.shards:
             pack_shard(shard, size, patient)
-    images = tuple(np.load(images_path(shard, size), mmap_mode="r") for shard in spec.shards)
-    tokenizer, tokens = None, []
-    for shard in spec.shards:
-        captions = captions_path(shard)
-        path = captions.with_name(f"{shard.sha256}-{spec.tokenizer_sha256[:16]}-{context}.npy")
-        if not path.is_file():
-            tokenizer = tokenizer or load_tokenizer(Path(spec.tokenizer), context)
-            _pack_tokens(captions, path, tokenizer)
-        tokens.append(np.load(path, mmap_mode="r"))
-    return Packed(images, tuple(tokens))
+    for patient in (False, True):
+        for shard, path in zip(spec.shards, tokens):
+            if not path.is_file():
+                tokenizer = tokenizer or load_tokenizer(Path(spec.tokenizer), context)
+                _pack_tokens(captions_path(shard), path, tokenizer, patient)
+    return Packed(tuple(np.load(images_path(shard, size), mmap_mode="r") for shard in spec.shards),
+                  tuple(np.load(path, mmap_mode="r") for path in tokens))
 
 
 def images_path(shard: Shard, size: int) -> Path:
@@ -56,27 +56,36 @@ def captions_path(shard: Shard) -> Path:
     return paths.cache() / "packed" / f"{shard.sha256}.captions.json"
 
 
+def tokens_path(shard: Shard, tokenizer_sha256: str, context: int) -> Path:
+    return paths.cache() / "packed" / f"{shard.sha256}-{tokenizer_sha256[:16]}-{context}.npy"
+
+
 def pack_shard(shard: Shard, size: int, patient: bool) -> None:
     """Decode a shard unless that is done; where another process is at it, wait if `patient`, else leave it."""
-    path = images_path(shard, size)
+
+    def decode(path: Path) -> None:
+        images, captions = _decoded(shard, size)
+        write_json(captions_path(shard), captions)
+        _save(path, images)
+
+    _once(images_path(shard, size), patient, decode)
+
+
+def _pack_tokens(captions: Path, path: Path, tokenizer, patient: bool) -> None:
+    _once(path, patient, lambda path: _save(path, tokenizer(read_json(captions)).numpy().astype(np.int32)))
+
+
+def _once(path: Path, patient: bool, make: Callable[[Path], None]) -> None:
+    """Make a file by one process alone, unless it is there."""
     if path.is_file():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_suffix(".lock"), timeout=-1 if patient else 0):
             if not path.is_file():
-                images, captions = _decoded(shard, size)
-                write_json(captions_path(shard), captions)
-                _save(path, images)
+                make(path)
     except Timeout:
         pass
-
-
-def _pack_tokens(captions_path: Path, token_path: Path, tokenizer) -> None:
-    with FileLock(token_path.with_suffix(".lock")):
-        if not token_path.is_file():
-            tokens = [tokenizer(caption)[0].numpy() for caption in read_json(captions_path)]
-            _save(token_path, np.stack(tokens).astype(np.int32))
 
 
 def _save(path: Path, array: np.ndarray) -> None:
