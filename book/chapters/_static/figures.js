@@ -11,8 +11,8 @@
   }
 
   // Panels side by side where the page is wide, one below the other on a telephone. `over`: pixels by which the whole
-  // was too wide at first, since labels are as long as the names that they show.
-  function fitted(spec, width, over) {
+  // was too wide at first, since labels are as long as the names that they show; `crowded`: the legends' columns halved.
+  function fitted(spec, width, over, crowded) {
     const made = structuredClone(spec);
     const config = (made.config = made.config || {});
     const ink = colours();
@@ -20,7 +20,7 @@
     config.title = Object.assign({}, config.title, { color: ink.titleColor });
     // One legend below the other: side by side they would run out of a narrow page.
     config.legend.layout = { bottom: { anchor: "start", direction: "vertical", bounds: "full" } };
-    config.legend.columns = Math.max(2, Math.min(6, Math.floor(width / 120)));
+    config.legend.columns = Math.max(1, Math.min(6, Math.floor(width / 120)) >> crowded);
     if (made.concat) {
       let columns = Math.max(1, Math.min(made.columns || 2, Math.floor(width / SMALLEST_PANEL)));
       let inner = plot(width, columns, over);
@@ -40,6 +40,10 @@
     return Math.max(60, Math.floor(width / columns) - AXES - 12 - Math.ceil(over / columns));
   }
 
+  function tooWide(place) {
+    return place.scrollWidth - place.clientWidth;
+  }
+
   async function draw(figure) {
     const place = figure.querySelector(".cs-chart");
     const spec = JSON.parse(figure.querySelector(".cs-spec").textContent);
@@ -47,9 +51,13 @@
     if (!width) return;
     try {
       const options = { actions: false, renderer: "svg", tooltip: { theme: isDark() ? "dark" : "light" } };
-      await window.vegaEmbed(place, fitted(spec, width, 0), options);
-      const over = place.scrollWidth - place.clientWidth;
-      if (over > 1) await window.vegaEmbed(place, fitted(spec, width, over), options);
+      await window.vegaEmbed(place, fitted(spec, width, 0, 0), options);
+      // A legend too wide is told from a plot too wide by trying it with fewer columns first.
+      for (let crowded = 1; crowded <= 3 && tooWide(place) > 1; crowded++) {
+        await window.vegaEmbed(place, fitted(spec, width, 0, crowded), options);
+      }
+      const over = tooWide(place);
+      if (over > 1) await window.vegaEmbed(place, fitted(spec, width, over, 3), options);
       figure.dataset.drawn = "yes";
     } catch (problem) {
       place.textContent = "This chart could not be drawn: " + problem.message;

@@ -9,7 +9,7 @@ from . import style
 def exponents(laws: pd.DataFrame) -> alt.LayerChart:
     """`laws`: panel, family, alpha, alpha_low, alpha_high (NaN: no bar), n_points, interval_method."""
     paint = alt.Color(
-        "family:N", scale=style.colours(style.in_order(laws["family"])), title="pre-training distribution"
+        "family:N", scale=style.colours(style.in_order(laws["family"])), title="distribution"
     )
     base = alt.Chart(laws).encode(
         y=alt.Y("panel:N", title=None, sort=list(dict.fromkeys(laws["panel"])), axis=alt.Axis(labelLimit=190)),
@@ -43,7 +43,7 @@ def _room(values: pd.Series, low: pd.Series, high: pd.Series) -> list[float]:
 def scores(rows: pd.DataFrame, columns: int = 2) -> alt.ConcatChart:
     """`rows`: cell (a panel each), panel (evaluation set), family, score, low, high, run: fractions correct."""
     paint = alt.Color(
-        "family:N", scale=style.colours(style.in_order(rows["family"])), title="pre-training distribution"
+        "family:N", scale=style.colours(style.in_order(rows["family"])), title="distribution"
     )
     data = rows.assign(**{name: rows[name] * 100 for name in ("score", "low", "high")})
     x = alt.X("low:Q", title="score (%)", scale=alt.Scale(domainMin=0))
@@ -73,7 +73,7 @@ def accuracy(rows: pd.DataFrame) -> alt.Chart:
         .encode(
             y=alt.Y("form:N", title=None, axis=alt.Axis(labelLimit=200)),
             yOffset="where:N",
-            x=alt.X("mae_pp:Q", title="mean absolute error (pp)"),
+            x=alt.X("mae_pp:Q", title="error (pp)"),
             color=alt.Color("where:N", scale=style.colours(["fitted models", "held-out largest compute"]), title="on"),
             tooltip=[
                 alt.Tooltip("form:N"),

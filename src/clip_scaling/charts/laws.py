@@ -5,23 +5,29 @@ import pandas as pd
 
 from . import style
 
-_PERCENT = alt.Axis(format="~g")
+_PERCENT = alt.Axis(format=".4~g", tickCount=6)  # without a precision of its own 100 becomes 1e+2
 
 
 def predicted_against_measured(rows: pd.DataFrame) -> alt.LayerChart:
     """`rows`: run, unique_samples, error, predicted, low, high (fractions). The diagonal is a perfect law."""
     data = rows.assign(measured_pct=rows["error"] * 100, predicted_pct=rows["predicted"] * 100, low_pct=rows["low"] * 100,
-                       high_pct=rows["high"] * 100, unique=rows["unique_samples"].map("{:.3g}".format))
+                       high_pct=rows["high"] * 100, unique=rows["unique_samples"].map(_short))
     ends = [float(data[["measured_pct", "low_pct"]].min().min()), float(data[["measured_pct", "high_pct"]].max().max())]
     x = alt.X("measured_pct:Q", title="measured error (%)", scale=alt.Scale(domain=ends, nice=False), axis=_PERCENT)
     y = alt.Y("predicted_pct:Q", title="error by the law (%)", scale=alt.Scale(domain=ends, nice=False), axis=_PERCENT)
-    colour = alt.Color("unique:N", scale=style.colours(sorted(data["unique"].unique(), key=float)), title="unique samples")
+    colour = alt.Color("unique:N", scale=style.colours(list(dict.fromkeys(data.sort_values("unique_samples")["unique"]))), title="unique samples")
     line = alt.Chart(pd.DataFrame({"measured_pct": ends, "predicted_pct": ends})).mark_line(color=style.INK, strokeDash=[4, 3])
     bars = alt.Chart(data).mark_rule(opacity=0.5).encode(x=x, y=alt.Y("low_pct:Q", title=""), y2="high_pct:Q", color=colour)
     dots = alt.Chart(data).mark_point(filled=True, size=64).encode(
         x=x, y=y, color=colour,
         tooltip=["run:N", alt.Tooltip("error:Q", format=".2%"), alt.Tooltip("predicted:Q", format=".2%")])
     return alt.layer(line.encode(x=x, y=y), bars, dots).properties(width=style.PANEL_WIDTH, height=style.PANEL_WIDTH)
+
+
+def _short(count: float) -> str:
+    """80M for 80,000,415."""
+    size, letter = next((pair for pair in ((1e9, "B"), (1e6, "M"), (1e3, "k")) if count >= pair[0]), (1, ""))
+    return f"{count / size:.3g}{letter}"
 
 
 def worth_of_repeats(rows: pd.DataFrame) -> alt.LayerChart:

@@ -7,6 +7,7 @@ import pandas as pd
 from ..charts import laws as charts
 from ..charts import save
 from ..charts.html_table import HtmlTable, table
+from ..fit.forms import form_named
 from . import fitted, targets
 from .tables import StudyTables, load
 
@@ -69,13 +70,14 @@ def repeats(study: str) -> save.Figure:
 
 def _table(rows: pd.DataFrame) -> HtmlTable:
     ends = list(zip(rows["low"], rows["high"], strict=True))
+    most = next(one.high for one in form_named(FORM).parameters if one.name == CONSTANT)
     shown = pd.DataFrame(
         {
             "evaluation set": rows["panel"],
             "R": rows["value"].map("{:.1f}".format),
-            "95 % interval": [f"{low:.1f} to {high:.1f}" for low, high in ends],
+            "95 % interval": [_range(low, high, most, 1) for low, high in ends],
             "half worth after (epochs)": rows["value"].map(lambda value: f"{half_worth(value):.0f}"),
-            "its interval": [f"{half_worth(low):.0f} to {half_worth(high):.0f}" for low, high in ends],
+            "its interval": [_range(half_worth(low), half_worth(high), most / 2, 0) for low, high in ends],
             "never worth more than (epochs)": rows["value"].map(lambda value: f"{1 + value:.0f}"),
             "models": rows["n_points"].astype(int),
         }
@@ -86,6 +88,11 @@ def _table(rows: pd.DataFrame) -> HtmlTable:
         "epochs of fresh pairs endless repetition amounts to.",
         numeric=tuple(shown.columns[1:]),
     )
+
+
+def _range(low: float, high: float, most: float, digits: int) -> str:
+    """An interval that reaches the bound of its parameter has no upper end that the data would know."""
+    return f"{low:.{digits}f} or more" if high >= most else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def predicted(study: str) -> save.Figure:
