@@ -62,6 +62,7 @@ def test_the_reader_chooses_and_the_law_follows(html):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_context(offline=True).new_page()
         page.goto((html / "made" / "playground.html").as_uri())
+        page.wait_for_selector(".cs-figure[data-drawn=yes]")  # until then it may be drawn again, narrower
         law = page.locator(".cs-chart svg text", has_text="icons: E =")
         law.wait_for()
         assert f"C^−{abs(made_study.ALPHA):.3f}" in law.text_content()
