@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export OMP_NUM_THREADS = 1
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: repro test test-faults test-slurm test-all published book lab bench verify clean help
+.PHONY: repro test test-faults test-slurm test-all published book readme licences lab bench verify clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -57,6 +57,18 @@ test-slurm: $(TESTING)
 book: $(VENV)/.book
 	@$(BIN)/clip-scaling figure --all
 	@$(BIN)/clip-scaling book
+
+# The picture and the diagram that README.md shows.
+readme: $(VENV)/.book
+	@$(BIN)/clip-scaling figure --study published --notebook zero_shot
+	@cp figures/published/zero_shot.svg book/chapters/_static/zero_shot.svg
+	@$(BIN)/clip-scaling dag --write
+
+# The table of dependencies in the book.
+licences: $(TESTING)
+	@$(PIP) pip-licenses
+	@$(VENV)/bin/pip-licenses --ignore-packages clip-scaling-laws pip-licenses prettytable --format=csv \
+	  --output-file=book/chapters/_static/dependencies.csv
 
 lab: $(VENV)/.book-lab
 	@$(BIN)/jupyter lab notebooks

@@ -26,6 +26,7 @@ CHAPTERS = (
     Chapter("methods", "How it was done"),
     Chapter("checklist", "How it was done"),
     Chapter("glossary", "Reference"),
+    Chapter("dependencies", "Reference"),
     Chapter("changelog", "Reference"),
     Chapter("cite", "Reference"),
 )
