@@ -44,6 +44,14 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_tensors(path: Path, tensors: dict) -> None:
+    """Write torch tensors as safetensors, atomically. A full disk is an OSError: the library's own writer hides it."""
+    from safetensors.torch import save
+
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
+
+
 def read_json(path: Path) -> object:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 

@@ -4,7 +4,7 @@ import hashlib
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import atomic_path, digest
+from ..core.files import digest, write_tensors
 from .folder import Items
 from .model import Model
 
@@ -75,7 +75,7 @@ def _encode(model: Model, inputs, encode):
 def _kept(model: Model, content: str, compute):
     import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     path = paths.cache() / "features" / f"{digest([model.content, content, model.device])}.safetensors"
     try:
@@ -84,6 +84,5 @@ def _kept(model: Model, content: str, compute):
         features = compute()
     if not torch.isfinite(features).all():
         raise UserError("gives features that are not finite", where=model.name, mend="train it again, or leave it out")
-    with atomic_path(path) as temporary:
-        save_file({"features": features.contiguous()}, temporary)
+    write_tensors(path, {"features": features})
     return features

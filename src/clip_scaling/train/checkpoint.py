@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.files import atomic_path, sha256, write_json
+from ..core.files import sha256, write_json, write_tensors
 
 _KEEP = 2
 
@@ -20,11 +20,8 @@ class Checkpoint:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write tensors (safetensors), then the JSON that vouches for them; then drop all but the last two."""
-    from safetensors.torch import save_file
-
     stem = folder / f"{checkpoint.step:09d}"
-    with atomic_path(stem.with_suffix(".safetensors")) as temporary:
-        save_file({name: value.contiguous() for name, value in checkpoint.tensors.items()}, temporary)
+    write_tensors(stem.with_suffix(".safetensors"), checkpoint.tensors)
     content = {"step": checkpoint.step, "carried": checkpoint.carried}
     write_json(stem.with_suffix(".json"), {**content, "sha256": sha256(stem.with_suffix(".safetensors"))})
     for old in _vouchers(folder)[_KEEP:]:

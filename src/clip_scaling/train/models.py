@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.files import atomic_path, read_json, write_json
+from ..core.files import atomic_path, read_json, write_json, write_tensors
 
 CONTEXT_LENGTH = 16  # of our own architectures: captions are a few words
 # How bytes become input, (byte / 255 - mean) / std. Icons are ink on white: with white as zero, the small towers learn
@@ -99,8 +99,6 @@ def save_model(model, config: dict, tokenizer_path: Path, folder: Path) -> None:
 
     With the last, the folder is also a model of open_clip's own: `local-dir:FOLDER`, opened from within the folder.
     """
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
     config = copy.deepcopy(config)
     config["text_cfg"]["tokenizer_kwargs"] = {"bpe_path": _TOKENIZER_FILE}
@@ -110,8 +108,7 @@ def save_model(model, config: dict, tokenizer_path: Path, folder: Path) -> None:
     preprocess = getattr(model.visual, "preprocess_cfg", None) or {}
     write_json(folder / _OPEN_CLIP_FILE, {"model_cfg": config, "preprocess_cfg": preprocess})
     weights = {name: value.detach().float().cpu().clone() for name, value in model.state_dict().items()}
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(weights, temporary)
+    write_tensors(folder / "model.safetensors", weights)
 
 
 def load_model(run_dir: Path):
