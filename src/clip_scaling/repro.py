@@ -1,5 +1,6 @@
 """Reproduce a study: select it in params.yaml and run `dvc repro`, one at a time in a working copy."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from .core import paths
 from .core.errors import UserError
+from .core.files import write_json
 from .core.params import default_study, select_study
 from .core.study import Study, load_study, study_path
 
@@ -34,6 +36,7 @@ def run(args) -> int:
     try:
         with FileLock(paths.cache() / "repro.lock", timeout=0):
             select_study(study.study, _relative(path, root))
+            forget_the_dead(root / ".dvc" / "tmp" / "rwlock")
             return _dvc_repro(root, args)
     except Timeout:
         raise UserError("another reproduction runs in this working copy", where=root, mend="wait for it or stop it") from None
@@ -54,6 +57,38 @@ def _check(study: Study, path: Path) -> None:
 def _relative(path: Path, root: Path) -> str:
     path = path.resolve()
     return path.relative_to(root.resolve()).as_posix() if path.is_relative_to(root.resolve()) else str(path)
+
+
+def forget_the_dead(path: Path) -> None:
+    """Drop what killed processes hold in DVC's lock file.
+
+    DVC drops those of processes that are gone, but waits for a zombie that nobody reaps (in a container, say), and for
+    another program that has got the number since.
+    """
+    try:
+        locked = json.loads(path.read_text(encoding="utf-8"))
+        kept = {"read": {}, "write": {}}
+        for place, holders in locked["read"].items():
+            kept["read"][place] = [holder for holder in holders if _runs_dvc(holder["pid"])]
+        for place, holder in locked["write"].items():
+            kept["write"][place] = holder if holder and _runs_dvc(holder["pid"]) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # no lock, or one that DVC has to judge
+    kept = {mode: {place: held for place, held in places.items() if held} for mode, places in kept.items()}
+    if kept != locked:
+        write_json(path, kept)
+
+
+def _runs_dvc(pid: int) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(int(pid))
+        return process.status() != psutil.STATUS_ZOMBIE and any("dvc" in word for word in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
 
 
 def _dvc_repro(root: Path, args) -> int:

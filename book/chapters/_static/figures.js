@@ -56,8 +56,11 @@
       for (let crowded = 1; crowded <= 3 && tooWide(place) > 1; crowded++) {
         await window.vegaEmbed(place, fitted(spec, width, 0, crowded), options);
       }
-      const over = tooWide(place);
-      if (over > 1) await window.vegaEmbed(place, fitted(spec, width, over, 3), options);
+      // A narrower plot may get other tick labels, and those stick out otherwise: a few attempts.
+      for (let over = 0, attempt = 0; attempt < 3 && tooWide(place) > 1; attempt++) {
+        over += tooWide(place) + 2;
+        await window.vegaEmbed(place, fitted(spec, width, over, 3), options);
+      }
       figure.dataset.drawn = "yes";
     } catch (problem) {
       place.textContent = "This chart could not be drawn: " + problem.message;

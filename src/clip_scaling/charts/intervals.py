@@ -74,7 +74,7 @@ def accuracy(rows: pd.DataFrame) -> alt.Chart:
             y=alt.Y("form:N", title=None, axis=alt.Axis(labelLimit=200)),
             yOffset="where:N",
             x=alt.X("mae_pp:Q", title="error (pp)"),
-            color=alt.Color("where:N", scale=style.colours(["fitted models", "held-out largest compute"]), title="on"),
+            color=alt.Color("where:N", scale=style.colours(["fitted models", "held out"]), title="on"),
             tooltip=[
                 alt.Tooltip("form:N"),
                 alt.Tooltip("where:N", title="on"),

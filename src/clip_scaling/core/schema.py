@@ -110,7 +110,7 @@ LAWS = Table(
         Column("n_points", "whole", "models fitted"),
         Column("n_left_out", "whole", "models left out, near chance or failed"),
         Column("insample_mae_pp", "number", "mean absolute error on the fitted models", "pp", optional=True),
-        Column("heldout_mae_pp", "number", "the same on held-out largest compute", "pp", optional=True),
+        Column("heldout_mae_pp", "number", "the same on held out", "pp", optional=True),
     ),
     ("study", "family", "task", "dataset", "metric", "form", "estimator", "parameter"),
 )

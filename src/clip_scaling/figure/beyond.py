@@ -47,7 +47,7 @@ def forms(study: str) -> save.Figure:
     laws = laws[shared] if shared.any() else laws
     parts = [
         laws.groupby("form", as_index=False).agg(mae_pp=(column, "median"), n=(column, "size")).assign(where=where)
-        for column, where in (("insample_mae_pp", "fitted models"), ("heldout_mae_pp", "held-out largest compute"))
+        for column, where in (("insample_mae_pp", "fitted models"), ("heldout_mae_pp", "held out"))
     ]
     rows = pd.concat(parts, ignore_index=True)
     best = rows[rows["where"] != "fitted models"].sort_values("mae_pp").iloc[0]

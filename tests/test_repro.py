@@ -1,0 +1,46 @@
+"""`clip-scaling repro`: what a killed reproduction leaves in DVC's lock does not stop the next one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from clip_scaling.repro import forget_the_dead
+
+
+@pytest.fixture
+def processes():
+    """Numbers of a zombie, of a process that runs something called dvc, and of one that runs something else."""
+    zombie = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.DEVNULL)
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended, and not reaped
+    sleep = "import time; time.sleep(60)"
+    dvc, other = (subprocess.Popen([sys.executable, "-c", sleep, word]) for word in ("dvc", "other"))
+    yield zombie.pid, dvc.pid, other.pid
+    for process in (dvc, other):
+        process.kill()
+    for process in (zombie, dvc, other):
+        process.wait()
+
+
+def test_only_a_running_dvc_keeps_its_locks(tmp_path, processes):
+    zombie, dvc, other = processes
+    held = [{"pid": str(pid), "cmd": "dvc repro"} for pid in (zombie, dvc, other, 2**22 + 1)]
+    path = tmp_path / "rwlock"
+    path.write_text(json.dumps({"read": {"a": held, "b": held[:1]}, "write": {"c": held[0], "d": held[1], "e": held[2]}}))
+    forget_the_dead(path)
+    assert json.loads(path.read_text()) == {"read": {"a": [held[1]]}, "write": {"d": held[1]}}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"read": 1, "write": {}}'])
+def test_a_lock_of_another_form_stays(tmp_path, content):
+    path = tmp_path / "rwlock"
+    path.write_text(content)
+    forget_the_dead(path)
+    assert path.read_text() == content
+
+
+def test_no_lock_is_no_error(tmp_path):
+    forget_the_dead(tmp_path / "nowhere" / "rwlock")
+    assert not (tmp_path / "nowhere").exists()
