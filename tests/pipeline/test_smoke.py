@@ -10,7 +10,6 @@ from clip_scaling.core.study import load_study
 
 from workspace import STAGES, copy_project, repro, tables
 
-pytestmark = pytest.mark.slow  # minutes: make test-all
 
 
 @pytest.fixture(scope="module")
