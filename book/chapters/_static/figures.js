@@ -89,6 +89,10 @@
     window.addEventListener("resize", function () {
       if (window.innerWidth !== width) { width = window.innerWidth; later(); }
     });
-    new MutationObserver(later).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    // The theme is set again while a page loads; only a change is worth a new drawing, which loses the reader's choices.
+    let dark = isDark();
+    new MutationObserver(function () {
+      if (isDark() !== dark) { dark = isDark(); later(); }
+    }).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   });
 })();
