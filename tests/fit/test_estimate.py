@@ -1,5 +1,7 @@
 """Recovery, agreement with a second solver, standard errors, statuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
@@ -8,7 +10,9 @@ from clip_scaling.fit.bootstrap import expanded, multiplicities, t_interval
 from clip_scaling.fit.estimate import fit, prior_weights
 from clip_scaling.fit.forms import form_named, form_names
 from clip_scaling.fit.outcome import Estimator, Method, Points, Status
+from clip_scaling.fit.solve import log_problem
 from ladders import TRUE, ladder
+
 
 def test_every_form_has_true_parameters_here():
     assert set(TRUE) <= set(form_names())
@@ -74,6 +78,33 @@ def test_bootstrap_draws_are_optima():
         drawn = fit(points.take(np.repeat(np.arange(36), counts[k])), "three_variable", draws=0)
         residual = np.log(form_named("three_variable").errors(points, law.draws[k])) - points.log_error
         assert 0.5 * counts[k] @ residual**2 == pytest.approx(drawn.objective, rel=1e-4)
+
+
+def test_sparse_draws_find_their_own_valley(published_points):
+    """Draws with few distinct models of 29 may have their optimum far from the estimate of all models."""
+    points = published_points("imagenet1k")
+    law, counts = fit(points, "three_variable"), multiplicities(29, 4000).astype(int)
+    sparsest = np.argsort((counts > 0).sum(axis=1), kind="stable")[:32]
+    residual = np.log(form_named("three_variable").errors(points, law.draws[sparsest])) - points.log_error
+    reached = 0.5 * (counts[sparsest] * residual**2).sum(axis=1)
+    alone = [fit(points.take(np.repeat(np.arange(29), counts[k])), "three_variable", draws=0).objective for k in sparsest]
+    assert reached == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.parametrize("delta", [None, 0.01])
+@pytest.mark.parametrize("form", ["power_floor", "saturating", "three_variable_floor"])
+def test_draws_at_one_place_are_taken_together(form, delta):
+    """The short cut for many draws at few places gives what each draw alone gives, but for the step in the factors."""
+    points, law = ladder(0.02, form=form), form_named(form)
+    weights = multiplicities(36, 500)
+    places = law.inside(np.array([TRUE[form], TRUE[form]])) * np.array([[1.0], [1.01]])
+    together = log_problem(law, points, weights, delta)(np.repeat(places, 250, axis=0), np.arange(500))
+    assert (together[0] == np.repeat(places, 250, axis=0)).all()  # no step was taken: this was the short cut
+    plain = replace(law, owners=None)
+    for k in (0, 249, 250, 499):
+        alone = log_problem(plain, points, weights, delta)(places[[k // 250]], np.array([k]))
+        for mine, other in zip(together[1:], alone[1:]):
+            assert mine[..., k] == pytest.approx(other[..., 0], rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("form, models", [("power", 2), ("power_floor", 3), ("three_variable", 5)])

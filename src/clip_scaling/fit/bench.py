@@ -16,7 +16,7 @@ import numpy as np
 
 from .outcome import Points
 
-_SAME = 1e-4  # relative: of thousands of draws one may end in another valley
+_SAME = 1e-6  # relative: both stop at a tolerance
 _GRID_SIZES = (5, 5, 6, 5, 6)  # 4,500 starts over log a, x, log b, y, log R
 _GRID_ENDS = ((-3, 1), (0.02, 1.0), (0, 25), (0.05, 1.5), (-1, 4))
 

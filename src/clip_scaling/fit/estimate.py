@@ -156,43 +156,54 @@ def _log(points, form, prior, counts, start, delta, estimator):
     """Status, parameters and objective of the log objectives; for draws (start given) parameters are (b, p)."""
     problem = log_problem(form, points, counts * prior, delta if estimator is Estimator.ROBUST_LOG else None)
     if start is not None:
-        return None, form.natural(_draws(problem, _both_starts(points, form, prior, start), form.bounds, len(counts))), None
+        first, elsewhere = _draw_starts(points, form, prior, start)
+        return None, form.natural(_draws(problem, first, counts, form.bounds, elsewhere)), None
     solved = gauss_newton(problem, form.inside(starts(points, form, prior)), form.bounds, max_iterations=1000)
     row = int(np.argmin(solved.objective))
     return solved.status(row), form.natural(solved.inner[row]), float(solved.objective[row])
 
 
-def _draws(problem: Problem, first: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], count: int) -> np.ndarray:
-    """Coordinates (count, p) of the draws, the better of the runs from each of the starts (k, p).
+def _draws(problem: Problem, first: np.ndarray, counts: np.ndarray, bounds: tuple[np.ndarray, np.ndarray],
+           elsewhere: np.ndarray) -> np.ndarray:
+    """Coordinates (b, p) of the draws `counts` (b, n), the better of the runs from each of the starts `first` (k, p).
 
-    A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow.
+    A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow. A draw of few
+    distinct models may have its optimum in another valley than all models have: it is searched from `elsewhere` (p,) too.
     """
-    runs = [gauss_newton(problem, np.tile(start, (count, 1)), bounds, tolerance=1e-5, max_iterations=40, last_step=True)
-            for start in first]
-    best = np.argmin([run.objective for run in runs], axis=0)
-    return np.stack([run.inner for run in runs])[best, np.arange(count)]
+    every = np.arange(len(counts))
+    sparse = np.flatnonzero((counts > 0).sum(axis=1) <= counts.shape[1] // 2 + 1)
+    begun = [*((start, every) for start in first), (elsewhere, sparse)]
+    rows = np.concatenate([draws for _, draws in begun])
+    made = gauss_newton(lambda inner, kept: problem(inner, rows[kept]),
+                        np.concatenate([np.tile(start, (len(draws), 1)) for start, draws in begun]), bounds,
+                        tolerance=1e-5, max_iterations=40, last_step=True)
+    order = np.lexsort((made.objective, rows))  # the best of each draw first
+    return made.inner[order[np.unique(rows[order], return_index=True)[1]]]
 
 
-def _both_starts(points: Points, form: Form, prior: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    """Starts (k, p) of the draws: the estimate and, where a factor lies on its bound, the best of the grid with none there.
+def _draw_starts(points: Points, form: Form, prior: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts (k, p) of all draws, and the one (p,) of sparse ones: the best combination of the form's grid.
 
-    A law without irreducible error and one with much of it are two optima, and draws may differ in which is lower.
+    All draws start at the estimate and, where a factor of it lies on its bound, at the best of the grid with none there:
+    a law without irreducible error and one with much of it are two optima, and draws may differ in which is lower.
     """
     inner = form.inside(theta)
+    if form.grid is None:
+        return inner[None], inner
     low, high = form.bounds
-    if form.grid is None or not (_near(inner, low, high) & form.linear).any():
-        return inner[None]
     others = form.inside(varpro.grid_starts(form, points, prior / points.error**2, keep=1000))
+    if not (_near(inner, low, high) & form.linear).any():
+        return inner[None], others[0]
     inside = others[~(_near(others, low, high) & form.linear).any(axis=1)]
-    return np.vstack([inner, inside[:1]])
+    return np.vstack([inner, inside[:1]]), others[0]
 
 
 def _varpro(points, form, prior, counts, start, delta, estimator):
     problem = varpro.varpro_problem(form, points, counts * prior)
     bounds = tuple(side[~form.linear] for side in form.bounds)
     if start is not None:
-        first = _both_starts(points, form, prior, start)[:, ~form.linear]
-        inner = _draws(problem, first, bounds, len(counts))
+        first, elsewhere = (one[..., ~form.linear] for one in _draw_starts(points, form, prior, start))
+        inner = _draws(problem, first, counts, bounds, elsewhere)
         return None, varpro.assemble(form, points, inner, counts * prior), None
     first = form.inside(varpro.grid_starts(form, points, prior))[:, ~form.linear]
     solved = gauss_newton(problem, first, bounds, max_iterations=1000)

@@ -103,8 +103,11 @@ def _step(u, matrix, gradient, damping, low, high) -> tuple[np.ndarray, np.ndarr
 
 def _solve(matrix, gradient, damping, held, moves) -> np.ndarray:
     """Steps (p, b) of the damped system; coordinates `held` (p, b) make the given `moves`."""
-    right = -gradient - np.einsum("pqb,qb->pb", matrix, moves) if held.any() else -gradient
-    system = matrix * ~(held[:, None] | held[None, :]) if held.any() else matrix.copy()
+    system, right = matrix.copy(), -gradient
+    for j in np.flatnonzero(held.any(axis=1)):
+        right -= matrix[:, j] * moves[j]
+        system[j] *= ~held[j]
+        system[:, j] *= ~held[j]
     diagonal = np.arange(len(gradient))
     plain = np.maximum(system[diagonal, diagonal], 1e-300)
     system[diagonal, diagonal] = np.where(held, 1.0, plain * (1 + damping))
@@ -126,9 +129,24 @@ def log_problem(form: Form, points: Points, weights: np.ndarray, delta: float | 
         share = 1 / predicted
         return _normal_equations(np.log(predicted) - log_error, [slope * share for slope in slopes], weight, delta)
 
+    def shared(inner, ends, weight):
+        """Many draws at few places, as at their starts: products of matrices instead of thousands of rows."""
+        made = []
+        for place, rows in zip(ends, np.split(weight, ends[:-1])):
+            predicted, slopes = form.derivatives(points, inner[[place - 1]])
+            residual = np.log(predicted[0]) - log_error
+            columns = np.stack([slope[0] / predicted[0] for slope in slopes])
+            shrunk, loss = _loss(residual, delta)
+            products = np.einsum("pn,qn->pqn", columns, columns * shrunk)
+            made.append((rows @ loss, products @ rows.T, (columns * shrunk * residual) @ rows.T))
+        return _finite(*(np.concatenate(parts, axis=-1) for parts in zip(*made)))
+
     def problem(inner: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         weight = weights[rows] if len(weights) > 1 else np.broadcast_to(weights, (len(inner), len(points)))
         with np.errstate(all="ignore"):
+            ends = np.append(np.flatnonzero((inner[1:] != inner[:-1]).any(axis=1)) + 1, len(inner))
+            if len(ends) * 100 < len(inner):
+                return inner, *shared(inner, ends, weight)
             predicted, slopes = form.derivatives(points, inner)
             if form.owners is not None:
                 terms = [slopes[factor] for factor in np.flatnonzero(form.linear)]
@@ -159,19 +177,29 @@ def _refactor(form: Form, inner: np.ndarray, made, terms) -> tuple[np.ndarray, l
     return inner, [scale.get(owner) for owner in form.owners], change
 
 
+def _loss(residual: np.ndarray, delta: float | None) -> tuple[np.ndarray | float, np.ndarray]:
+    """Weight of each residual beside a square's, and its loss: half its square, or Huber's beyond `delta`."""
+    if delta is None:
+        return 1.0, 0.5 * residual**2
+    size = np.abs(residual)
+    shrunk = np.where(size <= delta, 1.0, delta / np.maximum(size, 1e-300))
+    return shrunk, np.where(size <= delta, 0.5 * residual**2, delta * (size - 0.5 * delta))
+
+
 def _normal_equations(residual, columns, weight, delta):
     if delta is None:
-        pull = weight * residual
+        curvature, pull = weight, weight * residual
         value = 0.5 * np.einsum("bn,bn->b", pull, residual)
-        curvature = weight
     else:
-        size = np.abs(residual)
-        shrunk = np.where(size <= delta, 1.0, delta / np.maximum(size, 1e-300))
+        shrunk, loss = _loss(residual, delta)
         curvature = weight * shrunk
         pull = curvature * residual
-        value = np.einsum("bn,bn->b", weight, np.where(size <= delta, 0.5 * residual**2, delta * (size - 0.5 * delta)))
+        value = np.einsum("bn,bn->b", weight, loss)
     gradient = np.stack([np.einsum("bn,bn->b", column, pull) for column in columns])
-    matrix = gram(columns, curvature)
+    return _finite(value, gram(columns, curvature), gradient)
+
+
+def _finite(value: np.ndarray, matrix: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same, with an infinite objective and no step where something overflowed."""
     bad = ~(np.isfinite(value) & np.isfinite(gradient).all(0) & np.isfinite(matrix).all((0, 1)))
-    value = np.where(bad, np.inf, value)
-    return value, np.where(bad, 0.0, matrix), np.where(bad, 0.0, gradient)
+    return np.where(bad, np.inf, value), np.where(bad, 0.0, matrix), np.where(bad, 0.0, gradient)
