@@ -71,12 +71,40 @@ def test_two_at_once_in_one_working_copy(tmp_path, root, undisturbed):
     assert codes == [0] and tables(folder) == undisturbed
 
 
-def test_read_only_results_are_a_sentence(tmp_path, root, undisturbed):
-    if os.geteuid() == 0:
-        pytest.skip("root may write anywhere")
+def test_a_clock_that_jumps_back(tmp_path, root, undisturbed):
+    """All that a killed run left was written two days from now: no age of a file decides what is done again or used."""
     folder = copy_project(root, tmp_path)
-    (folder / "results").chmod(0o555)
+    assert kill_in(folder, "train", signal.SIGKILL)
+    later = time.time() + 2 * 86400
+    for path in folder.rglob("*"):
+        os.utime(path, (later, later), follow_symlinks=False)
     done = repro(folder)
-    (folder / "results").chmod(0o755)
-    assert done.returncode == 2 and "Permission denied" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Running stage 'prepare'" not in done.stdout and tables(folder) == undisturbed
+    assert "Running stage" not in repro(folder).stdout
+
+
+@pytest.fixture
+def read_only_results(tmp_path, root):
+    """A copy whose results cannot be written: by permissions or, for root, on a disk mounted read-only."""
+    folder = copy_project(root, tmp_path)
+    results = folder / "results"
+    if os.geteuid():
+        results.chmod(0o555)
+        end = lambda: results.chmod(0o755)  # noqa: E731
+    else:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", results], capture_output=True, text=True)
+        if mounted.returncode:
+            pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
+        end = lambda: subprocess.run(["umount", results], check=False)  # noqa: E731
+    yield folder, end
+    end()
+
+
+def test_read_only_results_are_a_sentence(read_only_results, undisturbed):
+    folder, end = read_only_results
+    done = repro(folder)
+    end()
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "Permission denied" in done.stderr or "Read-only file system" in done.stderr
     assert repro(folder).returncode == 0 and tables(folder) == undisturbed
