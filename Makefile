@@ -3,6 +3,7 @@
 #   make test                                        the test suite
 #   make published                                   the paper's tables, claims, fits and figures; no training
 #   make book                                        notebooks and book from the committed tables; no torch
+#   make pdf                                         the same as a PDF, where LaTeX is installed
 #   make lab                                         JupyterLab with the explore notebooks
 #   make bench                                       benchmarks, side by side
 PYTHON ?= python3
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export OMP_NUM_THREADS = 1
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: repro test test-faults test-slurm test-all published book readme licences lab bench verify clean help
+.PHONY: repro test test-faults test-slurm test-all published book pdf readme licences lab bench verify clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -57,6 +58,9 @@ test-slurm: $(TESTING)
 book: $(VENV)/.book
 	@$(BIN)/clip-scaling figure --all
 	@$(BIN)/clip-scaling book
+
+pdf: book
+	@$(BIN)/clip-scaling book --pdf
 
 # The picture and the diagram that README.md shows.
 readme: $(VENV)/.book

@@ -70,7 +70,7 @@ def _sphinx(source: Path, build: Path, builder: str) -> Path:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     log.write_text(done.stdout + done.stderr, encoding="utf-8")
-    made = work / "_build" / builder
+    made = work / "_build" / builder.removeprefix("pdf")  # pdflatex builds in a folder latex
     if done.returncode or not made.is_dir():
         raise UserError(
             f"the book does not build: {_first_fault(log)}", where=source, mend=f"the whole log is in {log}"
@@ -89,10 +89,17 @@ def _first_fault(log: Path) -> str:
 
 
 def _pdf(source: Path, build: Path) -> None:
+    from . import latex
+
     if not shutil.which("xelatex") or not shutil.which("latexmk"):
         raise UserError(
             "the PDF needs xelatex and latexmk, which are not installed",
             mend="install TeX Live (texlive-xetex, latexmk), or read the pages in book/_build/html",
         )
-    target = _sphinx(source, build, "pdflatex")
-    print(f"PDF: {next(target.glob('*.pdf'), target)}")
+    for_latex = source.with_name("_generated_latex")
+    latex.assemble(source, for_latex)
+    target = _sphinx(for_latex, build, "pdflatex")
+    made = (target / "clip-scaling-laws.pdf").replace(build / "clip-scaling-laws.pdf")
+    shutil.rmtree(for_latex)
+    shutil.rmtree(target)
+    print(f"PDF: {made}")
