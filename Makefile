@@ -78,9 +78,10 @@ lab: $(VENV)/.book-lab
 	@$(BIN)/jupyter lab notebooks
 
 bench: $(TESTING)
-	@$(BIN)/clip-scaling bench fit
-	@$(BIN)/clip-scaling bench evaluate
-	@$(BIN)/clip-scaling bench train
+	@$(BIN)/clip-scaling bench fit --save
+	@$(BIN)/clip-scaling bench evaluate --save
+	@$(BIN)/clip-scaling bench train --save
+	@$(BIN)/clip-scaling bench subset --save
 
 verify: $(PIPELINE)
 	@$(BIN)/clip-scaling verify $(if $(STUDY),--study $(STUDY))

@@ -3,8 +3,8 @@
 import ast
 
 WALL = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow"), ("date", "today")}
-# Stamps for people to read: when a run or an attempt finished.
-STAMPS = {"train/finished.py", "train/cluster/attempts.py"}
+# Stamps for people to read: when a run, an attempt or a benchmark finished.
+STAMPS = {"bench.py", "train/finished.py", "train/cluster/attempts.py"}
 
 
 def test_the_wall_clock_is_only_for_stamps(root):

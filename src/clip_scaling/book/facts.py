@@ -21,6 +21,7 @@ def gather(studies: list[str]) -> dict:
         "names": studies,
         "own": [study for study in studies if study != chapters.PUBLISHED],
         "published": chapters.PUBLISHED in studies,
+        "benchmarks": read_json(kept) if (kept := paths.project_root() / "results" / "benchmarks.json").is_file() else {},
     }
 
 
