@@ -2,8 +2,6 @@
 
 import made_study
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from clip_scaling.charts import panels
 from clip_scaling.core.schema import errors_frame
@@ -31,10 +29,20 @@ def test_the_chart_leaves_its_table_alone(points):
     assert points.equals(before)
 
 
-@given(st.floats(0.05, 99.0), st.floats(1.05, 30.0))
-def test_ticks_lie_inside_the_axis(low, factor):
-    high = min(low * factor, 100.0)
-    marks = panels.ticks(low, high)
-    assert marks == sorted(marks) and all(low <= mark <= high for mark in marks)
-    if high / low > 2.5:
-        assert len(marks) >= 3
+def test_a_model_left_out_is_hollow_and_never_pale(points):
+    marked = points.assign(fitted=["left out"] + ["fitted"] * (len(points) - 1))
+    layers = panels.error_against_compute(marked).to_dict()["concat"][0]["layer"]
+    assert [layer["mark"]["filled"] for layer in layers] == [True, False]
+    assert all("opacity" not in layer["encoding"] for layer in layers)
+
+
+def test_shared_axes_are_the_same_in_each_panel(points):
+    def domains(**how):
+        spec = panels.error_against_compute(points, **how).to_dict()
+        return {str(panel["layer"][0]["encoding"]["y"]["scale"]["domain"]) for panel in spec["concat"]}
+
+    assert len(domains(shared=True)) == 1 < len(domains())
+
+
+def test_the_tooltip_of_a_point_is_short(points):
+    assert len(panels.tooltips(panels.told(points).columns)) <= 7

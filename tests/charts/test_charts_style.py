@@ -29,3 +29,15 @@ def test_a_family_keeps_its_colour_whatever_stands_beside_it():
 
 def test_sizes_come_in_order_of_size():
     assert style.in_order(pd.Series(["ViT-S-8", "ViT-XXS-8", "ViT-XS-8"])) == ["ViT-XXS-8", "ViT-XS-8", "ViT-S-8"]
+
+
+def test_an_architecture_keeps_colour_and_shape_whatever_stands_beside_it():
+    for scale in (style.colours, style.shapes):
+        alone, among = scale(["ViT-L-14"]), scale(["mine", "ViT-B-32", "ViT-L-14"])
+        shown = dict(zip(among["domain"], among["range"], strict=True))
+        assert shown["ViT-L-14"] == alone["range"][0] and len(set(shown.values())) == 3
+
+
+def test_lines_that_may_hide_each_other_have_dashes_of_their_own():
+    dashes = style.dashes(["a", "b", "c"])["range"]
+    assert dashes[0] == [1, 0] and dashes[1] != dashes[2]

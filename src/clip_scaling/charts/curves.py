@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from . import style
+from . import axes, style
 from .save import Figure, save_figure
 
 POINTS = 40  # drawn a run: a page has to stay light
@@ -19,16 +19,13 @@ class Measure:
     title: str
     what: str
     factor: float = 1.0
-    ticks: tuple[float, ...] | None = None
     tooltip: str = ".3f"
 
     def said(self, value: float) -> str:
         return f"{value * self.factor:.3g}" + (" %" if self.factor == 100 else "")
 
 
-ERROR = Measure(
-    "error", "zero-shot error (%)", "Zero-shot error during training", 100, (15, 20, 30, 40, 50, 60, 80, 100), ".2%"
-)
+ERROR = Measure("error", "zero-shot error (%)", "Zero-shot error during training", 100, ".2%")
 LOSS = Measure("loss", "contrastive loss", "Contrastive loss during training")
 
 
@@ -51,26 +48,19 @@ def learning_curves(rows: pd.DataFrame, measure: Measure = ERROR) -> alt.LayerCh
     subset = _choice("subset_choice", "pre-training set ", style.in_order(rows["subset"]))
     labels = sorted(rows["label"].dropna().unique(), key=lambda text: (len(text), text))
     label = _choice("budget_choice", "budget ", labels)
-    axis = alt.Axis(values=measure.ticks) if measure.ticks else alt.Axis(tickCount=6, format="~g")
+    shown = rows[measure.column] * measure.factor
+    ends = axes.domain(shown, most=100.5 if measure.factor == 100 else float("inf"))
     base = (
-        alt.Chart(rows.assign(shown=rows[measure.column] * measure.factor))
+        alt.Chart(rows.assign(shown=shown))
         .transform_filter(
             "(subset_choice == 'all' || datum.subset == subset_choice) && "
             "(budget_choice == 'all' || datum.label == budget_choice)"
         )
         .encode(
-            x=alt.X(
-                "samples_seen:Q",
-                scale=alt.Scale(type="log", nice=False),
-                title="samples seen",
-                axis=alt.Axis(format="~s", tickCount=5),
+            x=axes.log_channel(
+                alt.X, "samples_seen", "samples seen", axes.domain(rows["samples_seen"]), label=axes.COUNT
             ),
-            y=alt.Y(
-                "shown:Q",
-                scale=alt.Scale(type="log", nice=False, domain=_domain(rows[measure.column], measure.factor)),
-                title=measure.title,
-                axis=axis,
-            ),
+            y=axes.log_channel(alt.Y, "shown", measure.title, ends),
             color=alt.Color("architecture:N", scale=style.colours(style.in_order(rows["architecture"]))),
             opacity=alt.condition(by_size, alt.value(0.9), alt.value(0.08)),
             detail="run:N",
@@ -87,11 +77,6 @@ def learning_curves(rows: pd.DataFrame, measure: Measure = ERROR) -> alt.LayerCh
 
 def _choice(name: str, title: str, options: list[str]) -> alt.Parameter:
     return alt.param(name=name, value="all", bind=alt.binding_select(options=["all", *options], name=title))
-
-
-def _domain(values: pd.Series, factor: float) -> list[float]:
-    low, high = 0.96 * factor * values.min(), 1.04 * factor * values.max()
-    return [float(f"{max(low, 1e-3):.3g}"), float(f"{min(high, 100) if factor == 100 else high:.3g}")]
 
 
 def saved(

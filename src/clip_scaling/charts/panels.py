@@ -5,54 +5,55 @@ from dataclasses import dataclass, replace
 import altair as alt
 import pandas as pd
 
-from . import style
+from . import axes, style
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A column on an axis; `percent` shows a fraction as per cent."""
+    """A column on an axis; `percent` shows a fraction as per cent; `label` writes marks of a logarithmic one."""
 
     column: str
     title: str
     log: bool = True
     percent: bool = False
-    like_compute: bool = False  # powers of ten as labels
+    label: str = axes.PLAIN
 
     @property
     def field(self) -> str:
         return f"{self.column}_pct" if self.percent else self.column
 
+    def domain(self, *tables: pd.DataFrame) -> tuple[float, float]:
+        factor = 100 if self.percent else 1
+        return axes.domain(
+            *(rows[self.column] * factor for rows in tables), most=100.5 if self.percent else float("inf")
+        )
 
-COMPUTE = Axis("compute", "total compute (GMAC)", like_compute=True)
+
+COMPUTE = Axis("compute", "total compute (GMAC)", label=axes.COMPUTE)
 ERROR = Axis("error", "error (%)", percent=True)
 
-# column: (title, format; None for text)
+# column: (title, format; None for text). What colour, shape and title say already is left to them.
 TOOLTIPS = {
     "run": ("run", None),
     "model": ("model", None),
     "architecture": ("architecture", None),
-    "subset": ("pre-training set", None),
-    "family": ("distribution", None),
-    "stage": ("stage", None),
-    "kind": ("kind", None),
-    "study": ("study", None),
     "samples_seen": ("samples seen", ",.0f"),
     "unique_samples": ("unique samples", ",.0f"),
-    "compute": ("compute (GMAC)", ".3~e"),
-    "gmacs_per_sample": ("GMAC per sample", ".3~g"),
+    "compute_written": ("compute (GMAC)", None),
     "error": ("error", ".2%"),
-    "value": ("score", ".2%"),
     "standard_error": ("standard error", ".2%"),
-    "gpus": ("GPUs", ",.0f"),
-    "image_size": ("image size (px)", ".0f"),
-    "intermediate": ("fine-tuned before on", None),
-    "epoch": ("epoch", ".0f"),
-    "fitted": ("in the fit", None),
     "main_error": ("error on the main set", ".2%"),
+    "gpus": ("GPUs", ",.0f"),
     "gpu_hours": ("GPU-hours", ",.0f"),
-    "panel": ("evaluation set", None),
+    "image_size": ("image size (px)", ".0f"),
+    "stage": ("stage", None),
 }
 _TITLES = {"family": "pre-training distribution", "subset": "pre-training set"}
+
+
+def told(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with their compute written out for the tooltip."""
+    return rows.assign(compute_written=rows["compute"].map(axes.written)) if "compute" in rows else rows
 
 
 def tooltips(columns: pd.Index) -> list[alt.Tooltip]:
@@ -68,18 +69,20 @@ def panels(
     points: pd.DataFrame,
     *,
     x: Axis = COMPUTE,
-    y: Axis = ERROR,
+    y: Axis | dict[str, Axis] = ERROR,
     colour: str = "family",
     shape: str | None = "architecture",
     lines: pd.DataFrame | None = None,
     join: str | None = None,
     columns: int = 2,
     height: int = style.PANEL_HEIGHT,
+    shared: bool = False,
 ) -> alt.ConcatChart:
-    """One panel a value of `points.panel`, in order of appearance.
+    """One panel a value of `points.panel`, in order of appearance; `shared`: on the same axes; `y` may differ by panel.
 
     `lines`: panel, both axes' columns, and `colour` unless they belong to none; `low` and `high` draw a band.
     `join`: points of one value of this column are joined, in order of x.
+    Points that a law leaves out (column `fitted`) are hollow.
     """
     paint = _Paint(
         colour,
@@ -87,14 +90,17 @@ def panels(
         style.colours(style.in_order(points[colour])),
         style.shapes(style.in_order(points[shape])) if shape else None,
         join,
+        style.dashes(style.in_order(points[join])) if join else None,
     )
     made = []
     for name in dict.fromkeys(points["panel"]):
-        own = None if lines is None or lines.empty else lines[lines["panel"] == name]
+        own = points[points["panel"] == name]
+        law = None if lines is None else lines[lines["panel"] == name]
+        law = None if law is None or law.empty else law
+        within = [points] if shared else [own] if law is None else [own, law]
+        vertical = y[name] if isinstance(y, dict) else y
         made.append(
-            _panel(points[points["panel"] == name], None if own is None or own.empty else own, x, y, paint).properties(
-                title=name, width=style.PANEL_WIDTH, height=height
-            )
+            _panel(own, law, x, vertical, paint, within).properties(title=name, width=style.PANEL_WIDTH, height=height)
         )
     return alt.concat(*made, columns=min(columns, len(made)))
 
@@ -106,6 +112,7 @@ class _Paint:
     colours: alt.Scale
     shapes: alt.Scale | None
     join: str | None
+    dashes: alt.Scale | None
 
     @property
     def color(self) -> alt.Color:
@@ -118,7 +125,7 @@ class _Paint:
         return {
             "color": self.color,
             "shape": alt.Shape(
-                self.shape, type="nominal", scale=self.shapes, title=title_of(self.shape), legend=_LEGEND
+                self.shape, type="nominal", scale=self.shapes, title=title_of(self.shape), legend=style.LEGEND
             ),
         }
 
@@ -127,31 +134,28 @@ def title_of(column: str) -> str:
     return _TITLES.get(column, column.replace("_", " "))
 
 
-def _panel(points: pd.DataFrame, lines: pd.DataFrame | None, x: Axis, y: Axis, paint: _Paint) -> alt.LayerChart:
-    at = {"x": _channel(alt.X, x, points, None), "y": _channel(alt.Y, y, points, lines)}
-    data = _percent(points, x, y)
+def _panel(
+    points: pd.DataFrame, lines: pd.DataFrame | None, x: Axis, y: Axis, paint: _Paint, within: list[pd.DataFrame]
+) -> alt.LayerChart:
+    at = {"x": _channel(alt.X, x, within), "y": _channel(alt.Y, y, within)}
+    data = told(_percent(points, x, y))
     layers = [] if lines is None else _law_layers(_percent(lines, x, y), at, y, paint)
     if paint.join:
-        layers.append(
-            alt.Chart(data)
-            .mark_line(strokeWidth=1.2, opacity=0.6)
-            .encode(**at, color=paint.color, detail=alt.Detail(paint.join, type="nominal"))
-        )
-    encodings = {**at, **paint.encodings, "tooltip": tooltips(points.columns)}
-    if "fitted" in data and (data["fitted"] == "left out").any():
-        encodings["opacity"] = alt.Opacity(
-            "fitted",
-            type="nominal",
-            title="in the fit",
-            legend=_LEGEND,
-            scale=alt.Scale(domain=["fitted", "left out"], range=[0.9, 0.3]),
-        )
-    mark = {"size": 64, "filled": True} | ({} if "opacity" in encodings else {"opacity": 0.9})
-    layers.append(alt.Chart(data).mark_point(**mark).encode(**encodings))
+        layers.append(_joined(data, at, paint))
+    encodings = {**at, **paint.encodings, "tooltip": tooltips(data.columns)}
+    out = data["fitted"] == "left out" if "fitted" in data else pd.Series(False, index=data.index)
+    # Hollow, not pale: a pale point has no contrast to the page. Filled first, since the legend looks like the first.
+    for chosen, filled in ((~out, True), (out, False)):
+        if chosen.any():
+            mark = {"size": 64, "filled": filled, "opacity": 0.9, "strokeWidth": 1.5}
+            layers.append(alt.Chart(data[chosen]).mark_point(**mark).encode(**encodings))
     return alt.layer(*layers)
 
 
-_LEGEND = alt.Legend(symbolFillColor=style.INK, symbolStrokeColor=style.INK)
+def _joined(data: pd.DataFrame, at: dict, paint: _Paint) -> alt.Chart:
+    """Lines through the points of one value; each value has its dash, so that one line does not hide another."""
+    dash = alt.StrokeDash(paint.join, type="nominal", scale=paint.dashes, legend=None)
+    return alt.Chart(data).mark_line(strokeWidth=1.4, opacity=0.8).encode(**at, color=paint.color, strokeDash=dash)
 
 
 def _percent(rows: pd.DataFrame, *axes: Axis) -> pd.DataFrame:
@@ -166,58 +170,19 @@ def _law_layers(lines: pd.DataFrame, at: dict, y: Axis, paint: _Paint) -> list[a
         band = lines.assign(low=lines["low"] * factor, high=lines["high"] * factor).dropna(subset=["low", "high"])
         layers.append(
             alt.Chart(band)
-            .mark_area(opacity=0.15)
+            .mark_area(opacity=0.25, clip=True)
             .encode(x=at["x"], y=alt.Y("low", type="quantitative"), y2="high:Q", color=color)
         )
     layers.append(alt.Chart(lines).mark_line(strokeWidth=1.6, strokeDash=[5, 3]).encode(**at, color=color))
     return layers
 
 
-def _channel(channel: type, axis: Axis, points: pd.DataFrame, lines: pd.DataFrame | None):
-    if axis.like_compute:
-        return channel(
-            axis.field,
-            type="quantitative",
-            title=axis.title,
-            axis=alt.Axis(format=".0e", tickCount=4),
-            scale=alt.Scale(type="log", nice=False, padding=12),
-        )
-    if not axis.log:
-        return channel(axis.field, type="quantitative", title=axis.title, scale=alt.Scale(zero=False, padding=10))
-    low, high = domain(axis, points, lines)
-    return channel(
-        axis.field,
-        type="quantitative",
-        title=axis.title,
-        axis=alt.Axis(values=ticks(low, high), format="~s" if high > 1000 else "~g"),
-        scale=alt.Scale(type="log", domain=[low, high], nice=False),
-    )
-
-
-def domain(axis: Axis, points: pd.DataFrame, lines: pd.DataFrame | None = None) -> tuple[float, float]:
-    """A little wider than the data, so that a logarithmic axis begins neither at 1 nor at a mark."""
-    values = points[axis.column] if lines is None else pd.concat([points[axis.column], lines[axis.column]])
-    values = values * (100 if axis.percent else 1)
-    low, high = max(values.min() * 0.92, 1e-3), values.max() * 1.06
-    return float(f"{low:.4g}"), float(f"{min(high, 100.5) if axis.percent else high:.4g}")
-
-
-_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(i / 10 for i in range(10, 100, 5)))
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round numbers inside [low, high]: the coarsest steps that give four, else the finest."""
-    inside: list[float] = []
-    for steps in _STEPS:
-        inside = [
-            mark
-            for power in range(-3, 13)
-            for step in steps
-            if low <= (mark := float(f"{step * 10.0**power:.6g}")) <= high
-        ]
-        if len(inside) >= 4:
-            return inside
-    return inside
+def _channel(channel: type, axis: Axis, within: list[pd.DataFrame]) -> alt.X | alt.Y:
+    ends = axis.domain(*within)
+    if axis.log:
+        return axes.log_channel(channel, axis.field, axis.title, ends, label=axis.label)
+    scale = alt.Scale(domain=list(ends), nice=False)
+    return channel(axis.field, type="quantitative", title=axis.title, scale=scale, axis=alt.Axis(tickCount=5))
 
 
 def error_against_compute(
@@ -227,32 +192,37 @@ def error_against_compute(
     return panels(points, y=replace(ERROR, title=error_title), lines=lines, **how)
 
 
-def trade_off(rows: pd.DataFrame) -> alt.LayerChart:
-    """`rows`: architecture, compute, samples_seen, error, low, high, beyond (decades), best: predictions."""
-    y = Axis("error", "predicted error (%)", percent=True)
-    data = _percent(rows, y).assign(low=rows["low"] * 100, high=rows["high"] * 100)
-    low, high = domain(y, rows.assign(error=rows["low"].clip(lower=0.01)), rows.assign(error=rows["high"]))
-    at = {
-        "x": _channel(alt.X, COMPUTE, rows, None),
-        "y": alt.Y(
-            y.field,
-            type="quantitative",
-            title=y.title,
-            axis=alt.Axis(values=ticks(low, high), format="~g"),
-            scale=alt.Scale(type="log", domain=[low, high], nice=False, clamp=True),
-        ),
-    }
+def trade_off(rows: pd.DataFrame) -> alt.ConcatChart:
+    """`rows`: architecture, compute, samples_seen, error, low, high, beyond (decades), best: predictions.
+
+    One panel the error, one the samples that the budget buys; dots are the best architecture of each budget.
+    """
+    rows = rows[rows["error"] <= 1]  # above every answer wrong the law says nothing
+    best = rows[rows["best"]]
+    band = best.assign(low=best["low"] * 100, high=best["high"] * 100)
+    errors = Axis("error", "predicted error (%)", percent=True)
+    ends = axes.domain(100 * rows["error"], band["low"], band["high"], most=100.5)
+    x = _channel(alt.X, COMPUTE, [rows])
+    area = alt.Chart(band).mark_area(color=style.INK, fillOpacity=0.25, stroke=style.INK, strokeWidth=1, clip=True)
+    area = area.encode(x=x, y=alt.Y("low", type="quantitative"), y2="high:Q")
+    samples = Axis("samples_seen", "samples seen", label=axes.COUNT)
+    made = [
+        alt.layer(area, *_budgets(rows, x, axes.log_channel(alt.Y, errors.field, errors.title, ends))),
+        alt.layer(*_budgets(rows, x, _channel(alt.Y, samples, [rows]))),
+    ]
+    titles = ("what error to expect", "trained for how many samples")
+    size = {"width": style.PANEL_WIDTH, "height": style.PANEL_HEIGHT}
+    return alt.concat(*(chart.properties(title=title, **size) for chart, title in zip(made, titles, strict=True)))
+
+
+def _budgets(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    data = told(rows.assign(error_pct=100 * rows["error"]))
     paint = alt.Color("architecture:N", scale=style.colours(style.in_order(rows["architecture"])))
-    tips = [*tooltips(rows.columns), alt.Tooltip("beyond:Q", title="decades beyond the models", format=".1f")]
-    band = (
-        alt.Chart(data[data["best"]])
-        .mark_area(opacity=0.15, color=style.INK)
-        .encode(x=at["x"], y=alt.Y("low", type="quantitative"), y2="high:Q")
-    )
-    lines = alt.Chart(data).mark_line(strokeWidth=1.8).encode(**at, color=paint, tooltip=tips)
-    layers = [band, lines]
+    tips = [*tooltips(data.columns), alt.Tooltip("beyond:Q", title="decades beyond the models", format=".1f")]
+    base = alt.Chart(data).encode(x=x, y=y, color=paint, tooltip=tips)
+    layers = [base.mark_line(strokeWidth=1.8), base.transform_filter("datum.best").mark_point(filled=True, size=40)]
     inside = rows.loc[rows["beyond"] == 0, "compute"]
     if len(inside):
-        edge = pd.DataFrame({"compute": [inside.max()]})
-        layers.append(alt.Chart(edge).mark_rule(color=style.INK, strokeDash=[3, 3]).encode(x=at["x"]))
-    return alt.layer(*layers).properties(width=620, height=360)
+        edge = alt.Chart(pd.DataFrame({"compute": [inside.max()]})).mark_rule(color=style.INK, strokeDash=[3, 3])
+        layers.append(edge.encode(x=x))
+    return layers

@@ -9,8 +9,11 @@ INK = "#777e88"  # axes and text where no page sets another colour
 PAGES = {"light": "#ffffff", "dark": "#14181e"}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
-# Names with a colour of their own, so that a family looks alike on every page.
-_KNOWN = {
+DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2])  # a line that lies on another lets it be seen
+LEGEND = alt.Legend(symbolFillColor=INK, symbolStrokeColor=INK)  # of shapes and dashes, which have no colour
+
+# Names with a colour, and architectures with a shape, of their own: the same thing looks alike on every page.
+_COLOURS = {
     "LAION": PALETTE[0],
     "CLIP-WIT": PALETTE[1],
     "LAION-80M": PALETTE[5],
@@ -23,18 +26,41 @@ _KNOWN = {
     "medium": PALETTE[2],
     "large": PALETTE[0],
 }
+_ARCHITECTURES = {
+    "ViT-B-32": (PALETTE[0], "circle"),
+    "ViT-B-16": (PALETTE[1], "square"),
+    "ViT-B-16-plus-240": (PALETTE[6], "cross"),
+    "ViT-L-14": (PALETTE[2], "triangle-up"),
+    "ViT-H-14": (PALETTE[3], "diamond"),
+    "ViT-g-14": (PALETTE[4], "triangle-down"),
+    "ViT-G-14": (PALETTE[7], "triangle-right"),
+    "ViT-bigG-14": (PALETTE[5], "triangle-left"),
+    "ViT-XXS-8": (PALETTE[0], "circle"),
+    "ViT-XS-8": (PALETTE[1], "square"),
+    "ViT-S-8": (PALETTE[2], "triangle-up"),
+}
 PANEL_WIDTH, PANEL_HEIGHT = 330, 260
 
 
 def colours(names: list[str]) -> alt.Scale:
     """A colour scale over `names`; known names keep their colour, others take the next free one."""
-    free = [colour for colour in PALETTE if colour not in {_KNOWN.get(name) for name in names}]
-    chosen = [_KNOWN.get(name) or free.pop(0) if name in _KNOWN or free else PALETTE[-1] for name in names]
-    return alt.Scale(domain=list(names), range=chosen)
+    return _scale(names, _COLOURS | {name: colour for name, (colour, _) in _ARCHITECTURES.items()}, PALETTE)
 
 
 def shapes(names: list[str]) -> alt.Scale:
-    return alt.Scale(domain=list(names), range=[SHAPES[i % len(SHAPES)] for i in range(len(names))])
+    """A shape scale over `names`; known architectures keep their shape, others take the next free one."""
+    return _scale(names, {name: shape for name, (_, shape) in _ARCHITECTURES.items()}, SHAPES)
+
+
+def dashes(names: list[str]) -> alt.Scale:
+    return _scale(names, {}, DASHES)
+
+
+def _scale(names: list[str], known: dict[str, str], offered: tuple) -> alt.Scale:
+    taken = [known.get(name) for name in names]
+    free = [one for one in offered if one not in taken]
+    chosen = [known.get(name) or (free.pop(0) if free else offered[-1]) for name in names]
+    return alt.Scale(domain=list(names), range=chosen)
 
 
 def specification(chart: alt.TopLevelMixin, alt_text: str) -> dict:
@@ -54,8 +80,10 @@ def specification(chart: alt.TopLevelMixin, alt_text: str) -> dict:
             "gridColor": INK,
             "gridOpacity": 0.18,
             "labelOverlap": True,
+            "labelSeparation": 6,
+            "labelLimit": 230,
         },
-        "legend": {**text, "orient": "bottom", "columns": 4, "labelLimit": 220, "symbolSize": 70, "symbolOpacity": 1},
+        "legend": {**text, "orient": "top", "columns": 4, "labelLimit": 220, "symbolSize": 70, "symbolOpacity": 1},
         "header": text,
         "title": {"color": INK, "fontSize": 13, "fontWeight": 600, "anchor": "start"},
         "text": {"color": INK},

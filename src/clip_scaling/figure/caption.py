@@ -17,17 +17,17 @@ _COLUMNS = [
     "standard_error",
     "fitted",
 ]
-_FADED = " Pale points are left out of the fit (left_out.csv says why)."
+_HOLLOW = " Hollow points are left out of the fit (left_out.csv says why)."
 
 
 def caption(tables: StudyTables, what: str, points: pd.DataFrame, fits: str) -> str:
     """What is shown, of how many models, which fit and interval, and which stage and table made it."""
     models, panels = points["run"].nunique(), list(dict.fromkeys(points["panel"]))
     where = f"results/{tables.study}/"
-    faded = _FADED if "fitted" in points and (points["fitted"] == "left out").any() else ""
+    hollow = _HOLLOW if "fitted" in points and (points["fitted"] == "left out").any() else ""
     stage = "published" if tables.published else "evaluate and collect"
     return (
-        f"{what} {models} models of the {tables.study} study; panels: {', '.join(panels)}. {fits}{faded} "
+        f"{what} {models} models of the {tables.study} study; panels: {', '.join(panels)}. {fits}{hollow} "
         f"Stages {stage} and fit; tables {where}runs.csv, scores.csv and laws.csv."
     )
 
