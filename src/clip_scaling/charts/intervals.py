@@ -4,15 +4,21 @@ import altair as alt
 import pandas as pd
 
 from . import style
+from .names import readable
+
+
+# A name in two lines leaves a narrow page room for its bar.
+_NAMES = alt.Axis(labelExpr=r"split(datum.label, /, | (?=\()/)")
 
 
 def exponents(laws: pd.DataFrame) -> alt.LayerChart:
-    """`laws`: panel, family, alpha, alpha_low, alpha_high (NaN: no bar), n_points, interval_method."""
-    paint = alt.Color(
-        "family:N", scale=style.colours(style.in_order(laws["family"])), title="distribution"
-    )
-    base = alt.Chart(laws).encode(
-        y=alt.Y("panel:N", title=None, sort=list(dict.fromkeys(laws["panel"])), axis=alt.Axis(labelLimit=190)),
+    """`laws`: panel, family, alpha, alpha_low, alpha_high (NaN: no bar), n_points, interval_method.
+
+    An arrow at the frame says that a bar goes on beyond it (see `beyond`).
+    """
+    paint = alt.Color("family:N", scale=style.colours(style.in_order(laws["family"])), title="distribution")
+    base = alt.Chart(laws.assign(interval=laws["interval_method"].map(readable))).encode(
+        y=alt.Y("panel:N", title=None, sort=list(dict.fromkeys(laws["panel"])), axis=_NAMES),
         yOffset=alt.YOffset("family:N"),
         color=paint,
         tooltip=[
@@ -22,35 +28,60 @@ def exponents(laws: pd.DataFrame) -> alt.LayerChart:
             alt.Tooltip("alpha_low:Q", title="low", format=".3f"),
             alt.Tooltip("alpha_high:Q", title="high", format=".3f"),
             alt.Tooltip("n_points:Q", title="models"),
-            alt.Tooltip("interval_method:N", title="interval"),
+            alt.Tooltip("interval:N"),
         ],
     )
-    scale = alt.Scale(domain=_room(laws["alpha"], laws["alpha_low"], laws["alpha_high"]), nice=False)
-    x = alt.X("alpha_low:Q", title="exponent α", scale=scale)
+    low, high = frame(laws)
+    scale = alt.Scale(domain=[low, high], nice=False)
+    x = alt.X("alpha_low:Q", title="exponent α", scale=scale, axis=alt.Axis(tickCount=6))
     bars = base.transform_filter("isValid(datum.alpha_low)").mark_rule(strokeWidth=2, clip=True)
     dots = base.mark_point(filled=True, size=60, opacity=1).encode(x=alt.X("alpha:Q", scale=scale))
-    return alt.layer(bars.encode(x=x, x2="alpha_high:Q"), dots).properties(width=420, height=alt.Step(18))
+    layers = [bars.encode(x=x, x2="alpha_high:Q"), dots]
+    for column, side, end in (("alpha_low", "left", low), ("alpha_high", "right", high)):
+        out = laws[column] < low if side == "left" else laws[column] > high
+        if out.any():
+            arrow = base.transform_filter(f"isValid(datum.{column}) && !inrange(datum.{column}, [{low}, {high}])")
+            layers.append(arrow.mark_point(shape=f"triangle-{side}", filled=True, size=70).encode(x=alt.datum(end, scale=scale)))
+    return alt.layer(*layers).properties(width=420, height=_steps(laws["family"], 18))
 
 
-def _room(values: pd.Series, low: pd.Series, high: pd.Series) -> list[float]:
-    """Ends of an axis that shows all values and their bars; a bar is cut where it leaves twice the values' range."""
+def _steps(families: pd.Series, least: int) -> alt.Step:
+    """The height of one bar, such that a row has room for a name in two lines."""
+    return alt.Step(max(least, 30 / families.nunique()))
+
+
+def frame(laws: pd.DataFrame) -> tuple[float, float]:
+    """Ends of an axis that shows all exponents and their bars; a bar is cut where it leaves twice the values' range."""
+    values, low, high = laws["alpha"], laws["alpha_low"].min(), laws["alpha_high"].max()
     reach = 2 * max(values.max() - values.min(), 0.05)
-    ends = max(low.min(), values.min() - reach), min(high.max(), values.max() + reach)
-    margin = 0.03 * (max(ends[1], values.max()) - min(ends[0], values.min()))
-    return [float(f"{min(ends[0], values.min()) - margin:.3g}"), float(f"{max(ends[1], values.max()) + margin:.3g}")]
+    first, last = values.min(), values.max()
+    ends = min(max(low, first - reach), first), max(min(high, last + reach), last)
+    margin = 0.03 * (ends[1] - ends[0])
+    return float(f"{ends[0] - margin:.3g}"), float(f"{ends[1] + margin:.3g}")
+
+
+def beyond(laws: pd.DataFrame) -> str:
+    """A sentence on the bars that the axis cuts; nothing where it cuts none."""
+    low, high = frame(laws)
+    cut = laws[(laws["alpha_low"] < low) | (laws["alpha_high"] > high)]
+    if cut.empty:
+        return ""
+    said = "; ".join(
+        f"{one.panel}, {one.family}: " + f"{one.alpha_low:.2f} to {one.alpha_high:.2f}".replace("-", "−")
+        for one in cut.itertuples()
+    )
+    return f" An arrow at the frame: the interval goes on ({said})."
 
 
 def scores(rows: pd.DataFrame, columns: int = 2) -> alt.ConcatChart:
-    """`rows`: cell (a panel each), panel (evaluation set), family, score, low, high, run: fractions correct."""
-    paint = alt.Color(
-        "family:N", scale=style.colours(style.in_order(rows["family"])), title="distribution"
-    )
+    """`rows`: cell (a panel each, on the same axis), panel (evaluation set), family, score, low, high, run: fractions."""
+    paint = alt.Color("family:N", scale=style.colours(style.in_order(rows["family"])), title="distribution")
     data = rows.assign(**{name: rows[name] * 100 for name in ("score", "low", "high")})
-    x = alt.X("low:Q", title="score (%)", scale=alt.Scale(domainMin=0))
+    x = alt.X("low:Q", title="score (%)", scale=alt.Scale(domain=[0, float(f"{1.03 * data['high'].max():.3g}")], nice=False))
     made = []
     for cell in dict.fromkeys(rows["cell"]):
         base = alt.Chart(data[data["cell"] == cell]).encode(
-            y=alt.Y("panel:N", title=None, sort=list(dict.fromkeys(rows["panel"])), axis=alt.Axis(labelLimit=190)),
+            y=alt.Y("panel:N", title=None, sort=list(dict.fromkeys(rows["panel"])), axis=_NAMES),
             yOffset=alt.YOffset("family:N"),
             color=paint,
             tooltip=[
@@ -61,19 +92,19 @@ def scores(rows: pd.DataFrame, columns: int = 2) -> alt.ConcatChart:
         )
         bars = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q")
         dots = base.mark_point(filled=True, size=50, opacity=1).encode(x="score:Q")
-        made.append(alt.layer(bars, dots).properties(title=cell, width=style.PANEL_WIDTH, height=alt.Step(10)))
+        made.append(alt.layer(bars, dots).properties(title=cell, width=style.PANEL_WIDTH, height=_steps(rows["family"], 10)))
     return alt.concat(*made, columns=min(columns, len(made)))
 
 
 def accuracy(rows: pd.DataFrame) -> alt.Chart:
     """`rows`: form, where (fitted models or held-out), mae_pp, n: mean absolute error of each form of law."""
     return (
-        alt.Chart(rows)
+        alt.Chart(rows.assign(form=rows["form"].map(readable)))
         .mark_bar()
         .encode(
-            y=alt.Y("form:N", title=None, axis=alt.Axis(labelLimit=200)),
+            y=alt.Y("form:N", title=None, axis=_NAMES),
             yOffset="where:N",
-            x=alt.X("mae_pp:Q", title="error (pp)"),
+            x=alt.X("mae_pp:Q", title="error (percentage points)", axis=alt.Axis(tickCount=6)),
             color=alt.Color("where:N", scale=style.colours(["fitted models", "held out"]), title="on"),
             tooltip=[
                 alt.Tooltip("form:N"),

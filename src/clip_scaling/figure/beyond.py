@@ -4,6 +4,7 @@ import pandas as pd
 
 from ..charts import intervals, save
 from ..charts.html_table import HtmlTable, table
+from ..charts.names import measured, readable
 from . import fitted, targets
 from .tables import load, optional
 
@@ -14,26 +15,41 @@ def exponents(study: str) -> save.Figure:
     laws = tables.laws[(tables.laws["form"] == "power") & (tables.laws["parameter"] == "alpha")]
     laws = laws[laws["task"].isin(("zeroshot_classification", "retrieval"))]
     chosen = [
-        fitted.Target(task, dataset, metric, f"{dataset}, {metric}")
+        fitted.Target(task, dataset, metric, measured(dataset, metric))
         for task, dataset, metric in laws[["task", "dataset", "metric"]].drop_duplicates().itertuples(index=False)
         if metric in ("acc1", "mean_average_precision", "image_retrieval_recall@5", "text_retrieval_recall@5")
     ]
     rows = fitted.power_laws(tables.laws, chosen)
     shown = rows[rows["alpha"].notna()].sort_values("alpha")
     refused = rows[rows["alpha"].isna()]
-    flat = int(((shown["alpha_low"] < 0) & (shown["alpha_high"] > 0)).sum())
     what = "Exponent of the power law in compute, set by set, with its 95 % interval,"
+    none = (
+        f" {len(refused)} further pairs of set and distribution have no exponent (too few models, or too near chance)."
+        if len(refused)
+        else ""
+    )
     return save.save_figure(
         intervals.exponents(shown),
         "exponents",
         study,
         rows=rows,
         notebook="laws",
-        caption=f"{what} through all models of a family ({shown['panel'].nunique()} sets); the more negative, the faster "
-        f"the error falls. {flat} intervals contain 0: no law in compute is seen there. {len(refused)} further fits have no exponent "
-        f"({', '.join(sorted(set(refused['status']))) or 'none'}). Stage fit; table results/{study}/laws.csv.",
+        caption=f"{what} through all models of a distribution ({shown['panel'].nunique()} sets); the more negative, the "
+        f"faster the error falls. An interval that contains 0 shows no law in compute: {_flat(shown)}."
+        f"{none}{intervals.beyond(shown)} Stage fit; table results/{study}/laws.csv.",
         alt_text=f"{what} from {shown['alpha'].min():.2f} to {shown['alpha'].max():.2f}.",
     )
+
+
+def _flat(laws: pd.DataFrame) -> str:
+    """How many intervals contain 0, for each distribution with the models behind it."""
+    said = []
+    for family, own in laws[laws["alpha_low"].notna()].groupby("family"):
+        few, many = own["n_points"].astype(int).min(), own["n_points"].astype(int).max()
+        models = f"{few}" if few == many else f"{few} to {many}"
+        flat = ((own["alpha_low"] < 0) & (own["alpha_high"] > 0)).sum()
+        said.append(f"{flat} of {len(own)} for {family} ({models} models a set)")
+    return ", ".join(said)
 
 
 def forms(study: str) -> save.Figure:
@@ -62,7 +78,7 @@ def forms(study: str) -> save.Figure:
         f"every form "
         f"was fitted to. Held out: the models of largest compute, predicted by a fit without them. Stage fit; table "
         f"results/{study}/laws.csv.",
-        alt_text=f"{what} least on held-out compute: {best['form']} with {best['mae_pp']:.2f} percentage points.",
+        alt_text=f"{what} least on held-out compute: {readable(best['form'])} with {best['mae_pp']:.2f} percentage points.",
     )
 
 
@@ -228,21 +244,21 @@ def planner(study: str) -> save.Figure:
     law = plan_source.law_for(study, first.dataset, "three_variable", metric=first.metric)
     computes = np.geomspace(law.points.compute.min(), law.points.compute.max() * 10, 25)
     rows = plan.trade_off(law, plan_source.architectures_of(study), computes)
-    rows = rows.assign(panel=first.title, run=rows["architecture"])
-    what = f"Predicted error on {first.title} for a training budget, one line an architecture,"
+    what = f"Predicted error on {first.title} for a training budget, and the samples that it pays for,"
     best = rows[rows["best"]].iloc[-1]
     return save.save_figure(
         panels.trade_off(rows),
         "planner",
         study,
-        rows=rows.drop(columns=["panel", "run"]),
+        rows=rows,
         notebook="planner",
-        caption=f"{what} by the law in three variables through {law.fit.n_points} models ({law.fit.status}); the "
-        f"band is the 95 % "
-        f"prediction interval of the best architecture at each budget. Budgets right of the rule lie beyond every "
-        f"trained model. Stage fit; tables results/{study}/runs.csv and scores.csv.",
+        caption=f"{what} one line an architecture, by the law in three variables through {law.fit.n_points} models. Dots: "
+        f"the best architecture of each budget, with its 95 % prediction interval as the band. Assumed are "
+        f"{law.points.unique.max():,.0f} distinct pairs, the most that a model was trained on; samples beyond these are "
+        f"repeats. Budgets right of the dashed rule lie beyond every trained model. Stage fit; tables "
+        f"results/{study}/runs.csv and scores.csv.",
         alt_text=f"{what} at the largest budget {best['architecture']} is best with {best['error']:.0%} "
-        f"({best['low']:.0%} to {best['high']:.0%}).",
+        f"({best['low']:.0%} to {best['high']:.0%}), trained for {best['samples_seen']:,.3g} samples.",
     )
 
 
