@@ -3,15 +3,12 @@
 import altair as alt
 import pandas as pd
 
-from . import panels, style
+from . import axes, panels, style
+from .names import measured
 
-METRICS = {
-    "acc1": "top-1",
-    "mean_average_precision": "mean average precision",
-    "image_retrieval_recall@5": "image Recall@5",
-    "text_retrieval_recall@5": "text Recall@5",
-}
+METRICS = ("acc1", "mean_average_precision", "image_retrieval_recall@5", "text_retrieval_recall@5")
 BINS, MARGIN = 5, 0.1  # the paper's front
+_LINE = 18  # pixels between the laws in words
 _KEEP = ["run", "family", "subset", "architecture", "samples_seen", "compute", "error"]
 
 
@@ -20,16 +17,17 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
 
     Both fits are least squares of log10 error on log10 compute, per family.
     """
-    data = rows[_KEEP].assign(
-        target=rows["dataset"] + ", " + rows["metric"].map(METRICS),
+    data = panels.told(rows[_KEEP]).assign(
+        target=[measured(*pair) for pair in zip(rows["dataset"], rows["metric"], strict=True)],
         lc=_log10(rows["compute"]),
         le=_log10(rows["error"]),
         percent=rows["error"] * 100,
     )
     # The paper's probes and other sizes are no reader's first concern: every set in one list, the main one first.
-    names = sorted(set(data["target"]), key=lambda name: (not name.startswith(f"{first}, "), name))
+    names = sorted(set(data["target"]), key=lambda name: (name != measured(first, "acc1"), name.lower()))
     families = style.in_order(data["family"])
     params = [
+        alt.param(name="axis_of", value=_axes(data)),
         alt.param(name="target_choice", value=names[0], bind=alt.binding_select(options=names, name="evaluation set ")),
         alt.param(
             name="family_choice", value="all", bind=alt.binding_select(options=["all", *families], name="distribution ")
@@ -41,21 +39,28 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
         ),
     ]
     by_size = alt.selection_point(fields=["architecture"], bind="legend", name="architecture_choice", toggle="true")
-    paint = alt.Color("family:N", scale=style.colours(families), title="pre-training distribution")
+    # The laws in words stand between legend and plot, where no point can lie.
+    above = 16 + _LINE * len(families)
+    paint = alt.Color(
+        "family:N",
+        scale=style.colours(families),
+        title="pre-training distribution",
+        legend=alt.Legend(offset=above),
+    )
     chosen = alt.Chart(data).transform_filter(
         "datum.target == target_choice && (family_choice == 'all' || datum.family == family_choice)"
     )
-    x = alt.X(
-        "compute:Q",
-        scale=alt.Scale(type="log", nice=False, padding=12),
-        title="total compute (GMAC)",
-        axis=alt.Axis(format=".0e", tickCount=5),
-    )
+    x = axes.log_channel(alt.X, "compute", "total compute (GMAC)", axes.domain(data["compute"]), label=axes.COMPUTE)
     y = alt.Y(
         "percent:Q",
-        scale=alt.Scale(type="log", nice=False, padding=12, zero=False),
+        scale=alt.Scale(
+            type="log",
+            nice=False,
+            domain=[alt.ExprRef("axis_of[target_choice].low"), alt.ExprRef("axis_of[target_choice].high")],
+        ),
         title="error (%)",
-        axis=alt.Axis(format="~g"),
+        # The title keeps its place whatever the labels of the chosen set are.
+        axis=alt.Axis(values=alt.ExprRef("axis_of[target_choice].ticks"), labelExpr=axes.PLAIN, minExtent=30),
     )
     dots = (
         chosen.mark_point(filled=True, size=64)
@@ -63,12 +68,12 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
             x=x,
             y=y,
             color=paint,
-            tooltip=panels.tooltips(pd.Index(_KEEP)),
+            tooltip=panels.tooltips(data.columns),
             opacity=alt.condition(by_size, alt.value(0.9), alt.value(0.12)),
             shape=alt.Shape(
                 "architecture:N",
                 scale=style.shapes(style.in_order(data["architecture"])),
-                legend=alt.Legend(symbolFillColor=style.INK, symbolStrokeColor=style.INK),
+                legend=alt.Legend(**style.LEGEND.to_dict(), offset=above),
             ),
         )
         .add_params(by_size)
@@ -89,6 +94,15 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
         _exponent(chosen.transform_filter(by_size), "lc", "all models", families, paint),
     ]
     return alt.layer(*layers).add_params(*params).properties(width=620, height=380)
+
+
+def _axes(data: pd.DataFrame) -> dict[str, dict]:
+    """Each evaluation set's axis of errors: low, high, ticks. Vega's own would begin anywhere, and lack labels."""
+    made = {}
+    for name, own in data.groupby("target"):
+        low, high = axes.domain(own["percent"], most=100.5)
+        made[name] = {"low": low, "high": high, "ticks": axes.ticks(low, high)}
+    return made
 
 
 def _log10(values: pd.Series) -> pd.Series:
@@ -115,20 +129,20 @@ def _line(chosen: alt.Chart, on: str, when: str, x: alt.X, y: alt.Y, paint: alt.
         chosen.transform_filter(f"fit_choice == '{when}'")
         .transform_regression(on, "le", groupby=["family"])
         .transform_calculate(compute=f"pow(10, datum.{on})", percent="100 * pow(10, datum.le)")
-        .mark_line(strokeDash=[5, 3], strokeWidth=1.8)
+        .mark_line(strokeDash=[5, 3], strokeWidth=1.8, clip=True)
         .encode(x=x, y=y, color=paint)
     )
 
 
 def _exponent(chosen: alt.Chart, on: str, when: str, families: list[str], paint: alt.Color) -> alt.Chart:
-    """The fitted law in words, a line a family, in the plot's upper right corner."""
-    line = " + ".join(f"(datum.family == '{name}' ? {16 + 18 * i} : 0)" for i, name in enumerate(families))
+    """The fitted law in words, a line a family, above the plot."""
+    line = f"-10 - {_LINE} * indexof({families[::-1]}, datum.family)"
     text = "datum.family + ': E = ' + format(pow(10, datum.coef[0]), '.3~g') + ' C^' + format(datum.coef[1], '.3f')"
     return (
         chosen.transform_filter(f"fit_choice == '{when}'")
         .transform_regression(on, "le", groupby=["family"], params=True)
         .transform_calculate(family="datum.keys[0]")  # the transform gives group values in `keys`
         .transform_calculate(text=text)
-        .mark_text(align="right", fontSize=13, fontWeight=600, x=alt.ExprRef("width - 4"), y=alt.ExprRef(line))
+        .mark_text(align="left", fontSize=13, fontWeight=600, x=0, y=alt.ExprRef(line))
         .encode(text="text:N", color=paint)
     )
