@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from ..charts import panels, save
+from ..charts import axes, panels, save
 from ..charts.html_table import HtmlTable, table
+from ..charts.names import readable
 from . import fitted, targets
 from .caption import caption, rows_of, trend
 from .tables import StudyTables, load, optional
@@ -87,12 +88,12 @@ def bottleneck(study: str) -> save.Figure:
     chosen = targets.classification(tables)[:1]
     points = targets.points_of(tables, chosen)
     points = points[points["family"] == _main_family(points)]
-    points = points.assign(panel=points["architecture"])
+    points = points.assign(panel=points["architecture"]).drop(columns="fitted")  # no law, so none is left out of it
     # Repeats of a cell with other seeds are points of their own, but their line goes through the first seed.
-    x = panels.Axis("samples_seen", "samples seen")
+    x = panels.Axis("samples_seen", "samples seen", label=axes.COUNT)
     what = f"Zero-shot error on {chosen[0].title} against samples seen, one panel an architecture, a colour a subset,"
     chart = panels.panels(
-        _largest_first(points), x=x, colour="subset", shape=None, join="subset", columns=3, height=220
+        _by_size(points), x=x, colour="subset", shape=None, join="subset", columns=3, height=220, shared=True
     )
     return save.save_figure(
         chart,
@@ -109,7 +110,7 @@ def _main_family(points: pd.DataFrame) -> str:
     return points.groupby("family")["run"].nunique().idxmax()
 
 
-def _largest_first(points: pd.DataFrame) -> pd.DataFrame:
+def _by_size(points: pd.DataFrame) -> pd.DataFrame:
     from ..charts.style import in_order
 
     order = {name: place for place, name in enumerate(in_order(points["architecture"]))}
@@ -131,16 +132,17 @@ def robustness(study: str) -> save.Figure:
     rows = tables.of("zeroshot_classification", "acc1")
     base = rows[rows["dataset"] == main].set_index("run")["error"].rename("main_error")
     moved = rows[rows["dataset"].isin(targets.shifts(tables))].join(base, on="run", how="inner")
-    moved = moved.assign(panel=moved["dataset"]).sort_values(["panel", "compute"])
+    moved = moved.assign(panel=moved["dataset"].map(readable)).drop(columns="fitted").sort_values(["panel", "compute"])
     line = _diagonal(moved)
-    what = f"Zero-shot error under distribution shift against error on {main},"
+    what = f"Zero-shot error under distribution shift against error on {readable(main)},"
     chart = panels.panels(
         moved,
-        x=panels.Axis("main_error", f"error on {main} (%)", log=False, percent=True),
+        x=panels.Axis("main_error", f"error on {readable(main)} (%)", log=False, percent=True),
         lines=line,
         columns=3,
         height=220,
         y=panels.Axis("error", "error on the shift (%)", log=False, percent=True),
+        shared=True,
     )
     return save.save_figure(
         chart,
@@ -149,7 +151,10 @@ def robustness(study: str) -> save.Figure:
         rows=rows_of(moved, "main_error"),
         notebook="robustness",
         caption=caption(
-            tables, what, moved, "The dashed line is equal error on both: a model above it loses under the shift."
+            tables,
+            what,
+            moved,
+            "The dashed line is equal error on both: a model above it loses under the shift." + _easier(moved, tables),
         ),
         alt_text=f"{what} "
         + "; ".join(
@@ -158,6 +163,20 @@ def robustness(study: str) -> save.Figure:
         )
         + ".",
     )
+
+
+def _easier(moved: pd.DataFrame, tables: StudyTables) -> str:
+    """A sentence on shifts that no model loses under, with the number of classes that may be why."""
+    main = targets.main_set(tables)
+    classes = tables.scores.dropna(subset=["n_classes"]).groupby("dataset")["n_classes"].first()
+    said = ""
+    for name, own in moved.groupby("dataset"):
+        if (own["error"] < own["main_error"]).all():
+            said += f" Every model errs less on {readable(name)} than on {readable(main)}"
+            said += (
+                f": it has {classes[name]:.0f} of the {classes[main]:.0f} classes." if classes[name] < classes[main] else "."
+            )
+    return said
 
 
 def _diagonal(rows: pd.DataFrame) -> pd.DataFrame:
@@ -171,6 +190,7 @@ STAGES = {
     "joint_zeroshot": "zero-shot",
     "joint_fine_tuning": "fine-tuned",
     "joint_patched": "patched",
+    "fine_tuning_zeroshot": "zero-shot",
     "fine_tuning": "fine-tuned end to end",
 }
 
@@ -179,8 +199,9 @@ def fine_tuning(study: str) -> save.Figure:
     """Error before and after fine-tuning, and after patching, against compute (paper, Figures 4, 5, 9 to 11)."""
     tables = load(study)
     rows = tables.errors[tables.errors["task"].isin(STAGES) & (tables.errors["metric"] == "acc1")]
-    rows = rows.assign(panel=rows["dataset"], stage=rows["task"].map(STAGES)).sort_values(["panel", "stage", "compute"])
-    what = "Error zero-shot, after joint fine-tuning, and after patching, against compute of pre-training,"
+    rows = rows.assign(panel=rows["dataset"].map(readable), stage=rows["task"].map(STAGES)).drop(columns="fitted")
+    rows = rows.drop_duplicates(["run", "panel", "stage"]).sort_values(["panel", "stage", "compute"])
+    what = "Error zero-shot, after fine-tuning, and after patching, against compute of pre-training,"
     chart = panels.panels(rows, colour="stage", shape="architecture", join="stage", columns=3, height=220)
     return save.save_figure(
         chart,
@@ -209,7 +230,8 @@ def distributions(study: str) -> save.Figure:
         rows=laws,
         notebook="distributions",
         laws=fitted.law_table(laws),
-        caption=f"{what} for {laws['panel'].nunique()} evaluation sets. Stage fit; table results/{study}/laws.csv.",
+        caption=f"{what} for {laws['panel'].nunique()} evaluation sets."
+        f"{intervals.beyond(laws)} Stage fit; table results/{study}/laws.csv.",
         alt_text=f"{what} "
         + "; ".join(f"{law.panel}, {law.family}: {law.alpha:.3f}" for law in laws.itertuples())
         + ".",

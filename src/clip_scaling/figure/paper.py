@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ..charts import curves, panels, save
+from ..charts import axes, curves, panels, save
 from . import fitted
 from .caption import rows_of, trend
 
@@ -129,24 +129,31 @@ def per_task(number: int) -> save.Figure:
     return _save(chart, f"per_task_{number}", "joint_fine_tuning", points, caption, f"{what} {said}.", "value", "stage")
 
 
+# panel: its axis
+THROUGHPUT = {
+    "throughput per GPU": panels.Axis("samples_per_second_per_gpu", "image-text pairs per second"),
+    "GPU-hours of the run": panels.Axis("gpu_hours", "GPU-hours", label=axes.COUNT),
+    "energy of the run": panels.Axis("energy_mwh", "MWh"),
+}
+
+
 def throughput() -> save.Figure:
-    """What stands for Figure 6: samples a second and GPU, from the released runs."""
+    """What stands for Figure 6: throughput, GPU-hours and energy of the released runs."""
     from ..published import frames
 
     rows = frames.throughput(_published())
-    rows = rows.assign(panel="released runs", error=float("nan"))
     chart = panels.panels(
-        rows,
-        x=panels.Axis("gpus", "GPUs (A100)", log=True),
+        pd.concat([rows.assign(panel=panel) for panel in THROUGHPUT], ignore_index=True),
+        x=panels.Axis("gpus", "GPUs (A100)"),
+        y=THROUGHPUT,
         colour="architecture",
         shape="subset",
-        columns=1,
-        y=panels.Axis("samples_per_second_per_gpu", "image-text pairs a second and GPU"),
     )
     total, energy = rows["gpu_hours"].sum(), rows["energy_mwh"].sum()
-    what = "In place of Figure 6: training throughput per GPU of the released runs, against the number of GPUs,"
+    what = "In place of Figure 6: throughput, GPU-hours and energy of the released runs, against the number of GPUs,"
     caption = (
-        f"{what} {len(rows)} runs; together {total:,.0f} GPU-hours and {energy:.2f} MWh at 350 W a GPU. The paper's "
+        f"{what} {len(rows)} runs; together {total:,.0f} GPU-hours and {energy:.2f} MWh at {frames.WATTS_PER_GPU:.0f} W per "
+        f"GPU. The paper's "
         f"Figure 6 "
         f"(one model on 1 to 1,024 GPUs) has no public data; batch sizes and GPU counts differ from run to run here."
     )
@@ -237,6 +244,19 @@ def learning_curves() -> save.Figure:
     return curves.saved(
         curves.thinned(rows),
         STUDY,
-        f"Released top-1 accuracy on ImageNet, {len(rows)} epochs, at most {curves.POINTS} drawn a run. {SOURCE}",
+        f"Released top-1 accuracy on ImageNet, {len(rows)} epochs, at most {curves.POINTS} drawn a run.{_fall(rows)} {SOURCE}",
         notebook="learning_curves_paper",
+    )
+
+
+def _fall(rows: pd.DataFrame) -> str:
+    """A sentence on the run whose error rises most from one epoch to the next, and what comes after."""
+    rows = rows.sort_values(["run", "epoch"])
+    by_run = rows.groupby("run")["error"]
+    rows = rows.assign(rise=by_run.diff(), then=by_run.shift(-1))
+    worst = rows.loc[rows["rise"].idxmax()]
+    before, after = worst["error"] - worst["rise"], worst["then"]
+    return (
+        f" The spike is in the released results: in epoch {worst['epoch']:.0f} of {worst['run']} the error rises from "
+        f"{before:.1%} to {worst['error']:.1%}, and is {after:.1%} one epoch later."
     )

@@ -61,7 +61,7 @@ def repeats(study: str) -> save.Figure:
         study,
         rows=worth,
         notebook="repeats",
-        caption=f"{what} by the law in three variables, for {len(rows)} evaluation sets. Dashed: every repeat worth a new "
+        caption=f"{what} by the law in three variables, for {len(rows)} evaluation sets. The straight line: every repeat worth a new "
         f"pair. Constants with their intervals are listed below. Stage fit; table results/{study}/laws.csv.",
         alt_text=f"{what} each curve levels off: on {first['panel']} at {1 + first['value']:.0f} epochs' worth.",
         laws=_table(rows),
