@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from clip_scaling.core.wording import ends, fixed, interval, listed, minus, named, number, with_interval
+from clip_scaling.core.wording import ends, fixed, interval, listed, measured, minus, named, number, with_interval
+from clip_scaling.fit import forms
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,26 @@ def test_only_a_hyphen_before_a_number_of_its_own_is_a_minus_sign():
 def test_names():
     assert named("imagenet1k") == "ImageNet" and named("some_set") == "some set"
     assert listed(["a"]) == "a" and listed(["a", "b", "c"]) == "a, b and c" and listed([]) == "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("imagenet1k", "ImageNet"),
+        ("vtab/diabetic_retinopathy", "diabetic retinopathy (VTAB)"),
+        ("vtab/dtd", "DTD (VTAB)"),
+        ("icons-frequent", "icons-frequent"),
+        ("some_form", "some form"),
+    ],
+)
+def test_names(name, text):
+    assert named(name) == text
+
+
+def test_accuracy_goes_without_saying():
+    assert measured("icons", "acc1") == "icons"
+    assert measured("flickr30k", "text_retrieval_recall@5") == "Flickr30K, text Recall@5"
+
+
+def test_no_form_of_law_is_shown_with_underscores():
+    assert not any("_" in named(form) for form in forms.form_names())

@@ -3,9 +3,8 @@
 import altair as alt
 import pandas as pd
 
+from ..core.wording import named
 from . import style
-from .names import readable
-
 
 # A name in two lines leaves a narrow page room for its bar.
 _NAMES = alt.Axis(labelExpr=r"split(datum.label, /, | (?=\()/)")
@@ -17,7 +16,7 @@ def exponents(laws: pd.DataFrame) -> alt.LayerChart:
     An arrow at the frame says that a bar goes on beyond it (see `beyond`).
     """
     paint = alt.Color("family:N", scale=style.colours(style.in_order(laws["family"])), title="distribution")
-    base = alt.Chart(laws.assign(interval=laws["interval_method"].map(readable))).encode(
+    base = alt.Chart(laws.assign(interval=laws["interval_method"].map(named))).encode(
         y=alt.Y("panel:N", title=None, sort=list(dict.fromkeys(laws["panel"])), axis=_NAMES),
         yOffset=alt.YOffset("family:N"),
         color=paint,
@@ -99,7 +98,7 @@ def scores(rows: pd.DataFrame, columns: int = 2) -> alt.ConcatChart:
 def accuracy(rows: pd.DataFrame) -> alt.Chart:
     """`rows`: form, where (fitted models or held-out), mae_pp, n: mean absolute error of each form of law."""
     return (
-        alt.Chart(rows.assign(form=rows["form"].map(readable)))
+        alt.Chart(rows.assign(form=rows["form"].map(named)))
         .mark_bar()
         .encode(
             y=alt.Y("form:N", title=None, axis=_NAMES),

@@ -3,8 +3,8 @@
 import altair as alt
 import pandas as pd
 
+from ..core.wording import measured
 from . import axes, panels, style
-from .names import measured
 
 METRICS = ("acc1", "mean_average_precision", "image_retrieval_recall@5", "text_retrieval_recall@5")
 BINS, MARGIN = 5, 0.1  # the paper's front

@@ -4,9 +4,11 @@ import pandas as pd
 
 from ..charts import intervals, save
 from ..charts.html_table import HtmlTable, table
-from ..charts.names import measured, readable
+from ..core.wording import ends, fixed, interval, listed, measured, named, number, with_interval
 from . import fitted, targets
-from .tables import load, optional
+from .tables import download, load, optional
+
+_METRICS = ("acc1", "mean_average_precision", "image_retrieval_recall@5", "text_retrieval_recall@5")  # one a set
 
 
 def exponents(study: str) -> save.Figure:
@@ -17,39 +19,38 @@ def exponents(study: str) -> save.Figure:
     chosen = [
         fitted.Target(task, dataset, metric, measured(dataset, metric))
         for task, dataset, metric in laws[["task", "dataset", "metric"]].drop_duplicates().itertuples(index=False)
-        if metric in ("acc1", "mean_average_precision", "image_retrieval_recall@5", "text_retrieval_recall@5")
+        if metric in _METRICS
     ]
     rows = fitted.power_laws(tables.laws, chosen)
     shown = rows[rows["alpha"].notna()].sort_values("alpha")
-    refused = rows[rows["alpha"].isna()]
     what = "Exponent of the power law in compute, set by set, with its 95 % interval,"
-    none = (
-        f" {len(refused)} further pairs of set and distribution have no exponent (too few models, or too near chance)."
-        if len(refused)
-        else ""
-    )
     return save.save_figure(
         intervals.exponents(shown),
         "exponents",
         study,
         rows=rows,
         notebook="laws",
-        caption=f"{what} through all models of a distribution ({shown['panel'].nunique()} sets); the more negative, the "
-        f"faster the error falls. An interval that contains 0 shows no law in compute: {_flat(shown)}."
-        f"{none}{intervals.beyond(shown)} Stage fit; table results/{study}/laws.csv.",
-        alt_text=f"{what} from {shown['alpha'].min():.2f} to {shown['alpha'].max():.2f}.",
+        caption=f"{what} through all models of a distribution; the more negative, the faster the error falls. "
+        f"{shown['panel'].nunique()} rows: a set for retrieval has one for images and one for texts. "
+        f"{_flat(shown)}{fitted.without(rows[rows['alpha'].isna()])}{intervals.beyond(shown)} Stage fit; table "
+        f"results/{study}/laws.csv.",
+        alt_text=f"{what} from {fixed(shown['alpha'].min(), 2)} to {fixed(shown['alpha'].max(), 2)}.",
     )
 
 
-def _flat(laws: pd.DataFrame) -> str:
-    """How many intervals contain 0, for each distribution with the models behind it."""
-    said = []
-    for family, own in laws[laws["alpha_low"].notna()].groupby("family"):
-        few, many = own["n_points"].astype(int).min(), own["n_points"].astype(int).max()
-        models = f"{few}" if few == many else f"{few} to {many}"
-        flat = ((own["alpha_low"] < 0) & (own["alpha_high"] > 0)).sum()
-        said.append(f"{flat} of {len(own)} for {family} ({models} models a set)")
-    return ", ".join(said)
+def _flat(shown: pd.DataFrame) -> str:
+    """How many intervals of each family hold zero, and how many models these rest on."""
+    parts = [
+        f"{((own['alpha_low'] < 0) & (own['alpha_high'] > 0)).sum()} of {len(own)} intervals of {family} "
+        f"({_range(own['n_points'])} models each)"
+        for family, own in shown.groupby("family", sort=True)
+    ]
+    return f"{listed(parts)} hold 0, so that these alone show no law in compute."
+
+
+def _range(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def forms(study: str) -> save.Figure:
@@ -57,15 +58,15 @@ def forms(study: str) -> save.Figure:
     tables = load(study)
     laws = tables.laws.drop_duplicates(["family", "task", "dataset", "metric", "form", "estimator"])
     laws = laws[laws["insample_mae_pp"].notna() & laws["heldout_mae_pp"].notna()]
-    shared = (
-        laws.groupby(["family", "task", "dataset", "metric"])["form"].transform("nunique") == laws["form"].nunique()
-    )
+    targeted = laws.groupby(["family", "task", "dataset", "metric"])["form"]
+    shared = targeted.transform("nunique") == laws["form"].nunique()
     laws = laws[shared] if shared.any() else laws
     parts = [
         laws.groupby("form", as_index=False).agg(mae_pp=(column, "median"), n=(column, "size")).assign(where=where)
         for column, where in (("insample_mae_pp", "fitted models"), ("heldout_mae_pp", "held out"))
     ]
     rows = pd.concat(parts, ignore_index=True)
+    rows["form"] = rows["form"].map(named)
     best = rows[rows["where"] != "fitted models"].sort_values("mae_pp").iloc[0]
     what = "Mean absolute error of each form of law,"
     return save.save_figure(
@@ -74,84 +75,101 @@ def forms(study: str) -> save.Figure:
         study,
         rows=rows,
         notebook="laws",
-        caption=f"{what} in percentage points: median over {len(laws) // max(laws['form'].nunique(), 1)} targets that "
-        f"every form "
-        f"was fitted to. Held out: the models of largest compute, predicted by a fit without them. Stage fit; table "
-        f"results/{study}/laws.csv.",
-        alt_text=f"{what} least on held-out compute: {readable(best['form'])} with {best['mae_pp']:.2f} percentage points.",
+        caption=f"{what} in percentage points: median over the {targeted.ngroups if not shared.any() else _targets(laws)} "
+        f"targets that every form was fitted to. Held out: the models of largest compute, predicted by a fit without "
+        f"them. Stage fit; table results/{study}/laws.csv.",
+        alt_text=f"{what} least on held-out compute: {best['form']} with {best['mae_pp']:.2f} percentage points.",
     )
+
+
+def _targets(laws: pd.DataFrame) -> int:
+    return len(laws.drop_duplicates(["family", "task", "dataset", "metric"]))
 
 
 def main_laws(study: str) -> HtmlTable:
-    """All parameters of all forms for the study's main set."""
-    tables = load(study)
-    first = targets.classification(tables)[0]
-    laws = tables.laws
-    rows = _of(laws, first)
-    without = rows[rows["value"].isna()]
-    rows = rows.loc[
-        rows["value"].notna(),
-        [
-            "family",
-            "form",
-            "estimator",
-            "parameter",
-            "value",
-            "low",
-            "high",
-            "interval_method",
-            "status",
-            "n_points",
-            "n_left_out",
-            "insample_mae_pp",
-            "heldout_mae_pp",
-        ],
-    ]
-    refused = without[["family", "form", "estimator"]].drop_duplicates()
-    said = ""
-    if len(refused):
-        families = ", ".join(sorted(set(refused["family"])))
-        said = f" {len(refused)} further fits ({families}) are {', '.join(sorted(set(without['status'])))}: no parameters."
+    """Every form fitted to the study's main set, a row a fit."""
+    first = targets.classification(load(study))[0]
+    rows = _of(load(study).laws, first)
+    fits = rows[rows["value"].notna()].groupby(["family", "form", "estimator"], sort=False)
+    refused = rows[rows["value"].isna()].drop_duplicates(["family", "form", "estimator"])
+    said = f" {len(refused)} further fits have no parameters ({_reasons(refused)})." if len(refused) else ""
     return table(
-        rows,
-        f"Every form fitted to {first.title}: parameters with 95 % intervals.{said}",
-        titles={
-            "n_points": "models",
-            "n_left_out": "left out",
-            "insample_mae_pp": "error on fitted (pp)",
-            "heldout_mae_pp": "error on held out (pp)",
-            "interval_method": "interval",
-        },
+        pd.DataFrame([_fit(own) for _, own in fits]),
+        f"Every form fitted to {first.title}: parameters with 95 % intervals, and mean absolute error in percentage "
+        f"points on the models fitted and on those of largest compute, held out.{said}",
+        download=download(study, "laws"),
+        numeric=("parameters (95 % interval)", "error, fitted (pp)", "error, held out (pp)"),
+        below=("by", "status"),
     )
+
+
+def _fit(rows: pd.DataFrame) -> dict:
+    """One fit: its parameters a line each."""
+    first = rows.iloc[0]
+    lines = [
+        f"{named(one.parameter)} = {with_interval(number(one.value), ends(one.low, one.high))}" for one in rows.itertuples()
+    ]
+    return {
+        "form": named(first["form"]),
+        "parameters (95 % interval)": "\n".join(lines),
+        "models": int(first["n_points"]),
+        "error, fitted (pp)": fixed(first["insample_mae_pp"], 2),
+        "error, held out (pp)": fixed(first["heldout_mae_pp"], 2),
+        "by": f"{first['family']}; {named(first['estimator'])}; intervals: {named(first['interval_method'])}",
+        "status": "" if first["status"] == "CONVERGED" else named(first["status"]),
+    }
+
+
+def _reasons(refused: pd.DataFrame) -> str:
+    return listed([f"{named(status)}: {listed(sorted(set(own['family'])))}" for status, own in refused.groupby("status")])
 
 
 def held_out(study: str) -> HtmlTable:
     """The held-out models of the main set, one by one."""
     rows = optional(study, "heldout.csv")
     first = targets.classification(load(study))[0]
-    rows = _of(rows, first)
-    rows = rows[
-        [
-            name
-            for name in ("family", "form", "estimator", "run", "error", "predicted", "low", "high", "covered", "difference_pp")
-            if name in rows
-        ]
-    ]
-    return table(rows, f"Models left out of the fit and predicted by it, {first.title}.")
+    rows = _of(rows, first) if rows is not None else pd.DataFrame()
+    if rows.empty:
+        return _nothing(study, "heldout")
+    shown = pd.DataFrame(
+        {
+            "model": rows["run"],
+            "law": rows["form"].map(named),
+            **_foretold(rows),
+            "by": rows["family"] + ", " + rows["estimator"].map(named),
+        }
+    )
+    said = f"Models left out of the fit and predicted by it, {first.title}. {_PREDICTED}"
+    return table(shown, said, download=download(study, "heldout"), numeric=_FORETOLD, below=("by",))
 
 
-def _tabled(study: str, name: str, columns: dict[str, str], caption: str, main_only: bool = True) -> HtmlTable:
-    """A small table of stage fit, for the study's first two evaluation sets; a sentence where the study has none."""
-    rows = optional(study, f"{name}.csv")
-    if rows is not None and main_only:
-        tables = load(study)
-        firsts = [
-            target for group in (targets.classification(tables)[:1], targets.retrieval(tables)[:1]) for target in group
-        ]
-        rows = pd.concat([_of(rows, one) for one in firsts])
-    if rows is None or rows.empty:
-        return HtmlTable(f"<p>results/{study}/{name}.csv holds no rows for these sets.</p>")
-    return table(rows[[column for column in columns if column in rows]], caption, titles=columns)
+_FORETOLD = ("error (%)", "predicted (%)", "difference (pp)")
+_PREDICTED = "In brackets: 95 % prediction interval; difference: predicted − measured."
+
+
+def _foretold(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Columns that set what was measured beside what was predicted, in percent."""
+    percent = (100 * rows[["error", "predicted", "low", "high"]]).itertuples(index=False)
+    cells = [(fixed(one.error, 1), with_interval(fixed(one.predicted, 1), interval(one.low, one.high, 1))) for one in percent]
+    return {
+        "error (%)": [error for error, _ in cells],
+        "predicted (%)": [predicted for _, predicted in cells],
+        "difference (pp)": [fixed(one, 1) for one in rows["difference_pp"]],
+        "inside": ["" if one != one else "yes" if str(one) == "True" else "no" for one in rows["covered"]],
+    }
+
+
+def _nothing(study: str, name: str) -> HtmlTable:
+    return HtmlTable(f"<p>results/{study}/{name}.csv holds no rows for these sets.</p>")
+
+
+def _first_two(study: str, name: str) -> pd.DataFrame:
+    """Rows of a small table of stage fit for the study's first set of each kind, with `panel`, the set's title."""
+    rows, tables = optional(study, f"{name}.csv"), load(study)
+    firsts = [*targets.classification(tables)[:1], *targets.retrieval(tables)[:1]]
+    if rows is None or not firsts:
+        return pd.DataFrame()
+    return pd.concat([_of(rows, one).assign(panel=one.title) for one in firsts])
 
 
 def _of(rows: pd.DataFrame, target: fitted.Target) -> pd.DataFrame:
@@ -162,20 +180,36 @@ def _of(rows: pd.DataFrame, target: fitted.Target) -> pd.DataFrame:
 
 def sensitivity(study: str) -> HtmlTable:
     """The exponent under other choices of bins, fronts and subsets, and without single models."""
-    return _tabled(
-        study,
-        "sensitivity",
+    rows = _first_two(study, "sensitivity")
+    if rows.empty:
+        return _nothing(study, "sensitivity")
+    shown = pd.DataFrame(
         {
-            "dataset": "evaluation set",
-            "family": "distribution",
-            "design": "what is changed",
-            "setting": "to",
-            "alpha": "exponent",
-            "beta": "factor",
-            "n_points": "models",
-        },
-        "The exponent under other choices.",
+            "evaluation set": rows["panel"],
+            "distribution": rows["family"],
+            "choice": [_choice(one.design, str(one.setting)) for one in rows.itertuples()],
+            "exponent α": rows["alpha"].map(lambda alpha: fixed(alpha, 3)),
+            "models": rows["n_points"],
+        }
     )
+    said = "The exponent under other choices. The factor of each law is in the CSV."
+    return table(shown, said, download=download(study, "sensitivity"), numeric=("exponent α",))
+
+
+_CHOICES = {
+    "bins": "front of {} bins",
+    "all_models": "all models",
+    "pareto_front": "Pareto front",
+    "leave_one_out_front": "front, one model less: {}",
+    "leave_one_out_all_models": "all models but one: {}",
+    "one_subset": "one subset: {}",
+}
+
+
+def _choice(design: str, setting: str) -> str:
+    count, _, unit = setting.partition(" ")
+    said = f"{int(count):,} distinct pairs" if unit == "unique" else setting
+    return _CHOICES.get(design, f"{named(design)}: {{}}").format(said)
 
 
 def comparison(study: str) -> HtmlTable:
@@ -187,49 +221,49 @@ def comparison(study: str) -> HtmlTable:
     known = rows[rows["status"] == "CONVERGED"]
     if known.empty:
         return HtmlTable(f"<p>results/{study}/comparison.csv holds no pair of distributions to compare.</p>")
-    made = pd.DataFrame(
-        {
-            "evaluation set": known["panel"],
-            "design": known["design"].str.replace("_", " "),
-            "of": known["quantity"].str.replace("_", " "),
-            "A": known["family_a"],
-            "B": known["family_b"],
-            "value A": known["value_a"].round(4),
-            "value B": known["value_b"].round(4),
-            "B − A": known["difference"].round(4),
-            "95 % interval": [f"{low:.3f} to {high:.3f}" for low, high in zip(known["low"], known["high"], strict=True)],
-            "sign holds": known["probability"].map("{:.1%}".format),
-            "models": known["n_a"].astype(int).astype(str) + " / " + known["n_b"].astype(int).astype(str),
-        }
-    )
-    rest = len(rows) - len(known)
     return table(
-        made,
+        pd.DataFrame([_compared(one) for one in known.itertuples()]),
         "Pre-training distributions compared. Front: the paper's bins; all models: a law through all of them; matched: "
-        "pairs of equal architecture and samples seen, whose mean log error or exponent is compared. Sign holds: "
-        "probability under the draws, or Student's t, that the difference has this sign."
-        + (f" {rest} further comparisons have too few models (DEGENERATE)." if rest else ""),
+        "pairs of equal architecture and samples seen, whose mean log error or exponent is compared. In brackets: 95 % "
+        "interval. Sign holds: probability under the draws, or Student's t, that the difference has this sign."
+        + _too_few(rows[rows["status"] != "CONVERGED"]),
+        download=download(study, "comparison"),
+        numeric=("values", "difference", "sign holds"),
+        below=("of",),
     )
+
+
+def _compared(one) -> dict[str, str]:
+    return {
+        "evaluation set": one.panel,
+        "distributions": f"{one.family_a}\n{one.family_b}",
+        "values": f"{fixed(one.value_a, 3)}\n{fixed(one.value_b, 3)}",
+        "difference": with_interval(fixed(one.difference, 3), interval(one.low, one.high)),
+        "sign holds": f"{one.probability:.1%}".replace("%", "\u00a0%"),
+        "models": f"{int(one.n_a)}\n{int(one.n_b)}",
+        "of": f"{named(one.quantity)}, {named(one.design)}",
+    }
+
+
+def _too_few(rows: pd.DataFrame) -> str:
+    return f" {len(rows)} further comparisons have {listed(sorted(set(rows['status'].map(named))))}." if len(rows) else ""
 
 
 def later_models(study: str) -> HtmlTable:
     """Models that came after the paper, beside what each law foretold."""
-    return _tabled(
-        study,
-        "later",
+    rows = _first_two(study, "later")
+    if rows.empty:
+        return _nothing(study, "later")
+    shown = pd.DataFrame(
         {
-            "architecture": "model",
-            "dataset": "evaluation set",
-            "form": "form",
-            "error": "measured error",
-            "predicted": "predicted",
-            "low": "low",
-            "high": "high",
-            "covered": "inside the interval",
-            "difference_pp": "predicted − measured (pp)",
-        },
-        "Later models beside what the laws foretold (95 % prediction intervals).",
+            "model": rows["architecture"],
+            "law": rows["form"].map(named),
+            **_foretold(rows),
+            "about": rows["panel"] + ", " + rows["samples_seen"].map("{:,.0f} samples seen".format),
+        }
     )
+    said = f"Later models beside what the laws foretold. {_PREDICTED}"
+    return table(shown, said, download=download(study, "later"), numeric=_FORETOLD, below=("about",))
 
 
 def planner(study: str) -> save.Figure:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ..core.wording import number
 from .tables import StudyTables
 
 _COLUMNS = [
@@ -25,10 +26,10 @@ def caption(tables: StudyTables, what: str, points: pd.DataFrame, fits: str) -> 
     models, panels = points["run"].nunique(), list(dict.fromkeys(points["panel"]))
     where = f"results/{tables.study}/"
     hollow = _HOLLOW if "fitted" in points and (points["fitted"] == "left out").any() else ""
-    stage = "published" if tables.published else "evaluate and collect"
+    stages = "published and fit" if tables.published else "evaluate, collect and fit"
     return (
-        f"{what} {models} models of the {tables.study} study; panels: {', '.join(panels)}. {fits}{hollow} "
-        f"Stages {stage} and fit; tables {where}runs.csv, scores.csv and laws.csv."
+        f"{what} {models} models of the {tables.study} study; panels: {'; '.join(panels)}. {fits}{hollow} "
+        f"Stages {stages}; tables {where}runs.csv, scores.csv and laws.csv."
     )
 
 
@@ -44,7 +45,7 @@ def trend(points: pd.DataFrame) -> str:
         ordered = group.sort_values("compute")
         first, last = ordered.iloc[0], ordered.iloc[-1]
         said.append(
-            f"{panel}: {first['error']:.0%} at {first['compute']:.1e} GMAC, {last['error']:.0%} at "
-            f"{last['compute']:.1e} GMAC"
+            f"{panel}: {first['error']:.0%} at {number(first['compute'], 2)} GMAC, {last['error']:.0%} at "
+            f"{number(last['compute'], 2)} GMAC"
         )
     return "; ".join(said) + "."

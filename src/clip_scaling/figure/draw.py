@@ -4,7 +4,7 @@ import pandas as pd
 
 from ..charts import axes, panels, save
 from ..charts.html_table import HtmlTable, table
-from ..charts.names import readable
+from ..core.wording import named
 from . import fitted, targets
 from .caption import caption, rows_of, trend
 from .tables import StudyTables, load, optional
@@ -134,10 +134,10 @@ def robustness(study: str) -> save.Figure:
     moved = rows[rows["dataset"].isin(targets.shifts(tables))].join(base, on="run", how="inner")
     moved = moved.assign(panel=moved["dataset"].map(readable)).drop(columns="fitted").sort_values(["panel", "compute"])
     line = _diagonal(moved)
-    what = f"Zero-shot error under distribution shift against error on {readable(main)},"
+    what = f"Zero-shot error under distribution shift against error on {named(main)},"
     chart = panels.panels(
         moved,
-        x=panels.Axis("main_error", f"error on {readable(main)} (%)", log=False, percent=True),
+        x=panels.Axis("main_error", f"error on {named(main)} (%)", log=False, percent=True),
         lines=line,
         columns=3,
         height=220,
@@ -172,7 +172,7 @@ def _easier(moved: pd.DataFrame, tables: StudyTables) -> str:
     said = ""
     for name, own in moved.groupby("dataset"):
         if (own["error"] < own["main_error"]).all():
-            said += f" Every model errs less on {readable(name)} than on {readable(main)}"
+            said += f" Every model errs less on {named(name)} than on {named(main)}"
             said += (
                 f": it has {classes[name]:.0f} of the {classes[main]:.0f} classes." if classes[name] < classes[main] else "."
             )

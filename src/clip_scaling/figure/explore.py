@@ -9,6 +9,7 @@ import pandas as pd
 from ..charts import panels, save
 from ..charts.html_table import HtmlTable, table
 from ..core.errors import UserError
+from ..core.wording import ends, fixed, interval, named, number, with_interval
 from ..fit import estimate, forms, heldout, plan, plan_source, targets
 from ..fit.outcome import Estimator, Points
 from ..published.data import STUDY as PUBLISHED
@@ -59,16 +60,17 @@ def budget(study: str, dataset: str, gmac: float, form: str = "three_variable") 
     rows = [
         {
             "architecture": one.architecture,
-            "samples seen": f"{one.samples:.3g}",
-            "error": f"{one.error:.2%}",
-            "95 % interval": f"{one.low:.2%} to {one.high:.2%}",
+            "samples seen": number(one.samples, 3),
+            "error (%)": with_interval(fixed(100 * one.error, 2), interval(100 * one.low, 100 * one.high, 2)),
             "decades beyond the models": one.extrapolation_decades,
         }
         for one in ranked
     ]
     return table(
         pd.DataFrame(rows),
-        f"{dataset}: what {gmac:.3g} GMAC buy, by {form} through {law.fit.n_points} models " f"({law.fit.status}).",
+        f"{named(dataset)}: what {number(gmac, 3)} GMAC buy, by a law in {named(form)} through {law.fit.n_points} models; in "
+        f"brackets: 95 % prediction interval.",
+        numeric=("samples seen", "error (%)"),
     )
 
 
@@ -153,22 +155,28 @@ def _tables(points: Points, law, form, test) -> HtmlTable:
     rows = pd.DataFrame(
         {
             "parameter": law.parameters,
-            "value": law.theta,
-            "low": law.low,
-            "high": law.high,
-            "interval": [str(method) for method in law.methods],
+            "value (95 % interval)": [
+                with_interval(number(value), ends(low, high))
+                for value, low, high in zip(law.theta, law.low, law.high, strict=True)
+            ],
+            "interval by": [named(str(method)) for method in law.methods],
         }
     )
     made = table(
         rows,
-        f"{law.form}, {law.estimator}: {law.status}, {law.n_points} models, mean absolute error "
-        f"{law.insample_mae_pp:.2f} percentage points; low and high: 95 % interval.",
+        f"{named(law.form)}, {named(law.estimator)}: {named(law.status)}, {law.n_points} models, mean absolute error "
+        f"{law.insample_mae_pp:.2f} percentage points.",
+        numeric=("value (95 % interval)",),
     )
     if test is None:
         return made
+    percent = zip(100 * test.predicted, 100 * test.low, 100 * test.high, strict=True)
     held = pd.DataFrame(
-        {"model": test.names, "error": test.error, "predicted": test.predicted, "low": test.low, "high": test.high}
+        {
+            "model": test.names,
+            "error (%)": [fixed(error, 2) for error in 100 * test.error],
+            "predicted (95 % interval)": [with_interval(fixed(one, 2), interval(low, high, 2)) for one, low, high in percent],
+        }
     )
-    return made + table(
-        held, f"Held out (largest compute), predicted without them: {test.mae_pp:.2f} percentage points off."
-    )
+    said = f"Held out (largest compute), predicted without them: {test.mae_pp:.2f} percentage points off."
+    return made + table(held, said, numeric=("error (%)", "predicted (95 % interval)"))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..charts.html_table import HtmlTable, table
+from ..core.wording import fixed, interval, listed, named, number, with_interval
 
 ESTIMATOR = "log_ls"  # the paper's: least squares in log error
 
@@ -79,36 +80,49 @@ def lines(fits: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=columns)
 
 
-_TITLES = {
-    "panel": "evaluation set",
-    "family": "distribution",
-    "alpha": "exponent α",
-    "interval": "95 % interval",
-    "beta": "factor β",
-    "interval_method": "interval by",
-    "n_points": "models",
-    "n_left_out": "left out",
-}
-
-
 def law_table(fits: pd.DataFrame) -> HtmlTable | None:
     """E = beta C^alpha of each panel and family, with the 95 % interval of alpha, for below a figure."""
     if fits.empty:
         return None
     rows = fits.drop_duplicates(["panel", "family"])
-    refused = rows[rows["alpha"].isna()]
-    rows = rows[rows["alpha"].notna()]
+    refused, rows = rows[rows["alpha"].isna()], rows[rows["alpha"].notna()]
     if rows.empty:
         return None
-    interval = [f"{low:.3f} to {high:.3f}" for low, high in zip(rows["alpha_low"], rows["alpha_high"], strict=True)]
-    rows = rows.round({"alpha": 4, "beta": 4}).assign(interval=interval)
-    if "interval_method" in rows:
-        rows["interval_method"] = rows["interval_method"].str.replace("_", " ")
-    said = "Laws E = β C^α of this figure, with the 95 % interval of α; C in GMAC, E a fraction."
-    if len(refused):
-        names = ", ".join(sorted(set(refused["family"])))
-        said += f" {len(refused)} further pairs of set and distribution ({names}) are DEGENERATE: no exponent."
-    return table(rows[[name for name in _TITLES if name in rows]], said, titles=_TITLES)
+    between = map(interval, rows["alpha_low"], rows["alpha_high"])
+    shown = {
+        "evaluation set": rows["panel"],
+        "distribution": rows["family"],
+        "exponent α (95 % interval)": list(map(with_interval, (fixed(one, 4) for one in rows["alpha"]), between)),
+        "factor β": rows["beta"].map(lambda beta: fixed(beta, 3) if beta < 1e5 else number(beta)),
+    }
+    for column, title in (("n_points", "models"), ("n_left_out", "left out")):
+        if column in rows and rows[column].any():
+            shown[title] = rows[column].astype(int)
+    only = ""
+    if rows["family"].nunique() == 1:
+        only = f" Distribution: {shown.pop('distribution').iloc[0]}."
+    said = f"Laws E = β Cᵅ of this figure; C in GMAC, E a fraction.{only} Intervals: {_methods(rows)}.{without(refused)}"
+    return table(pd.DataFrame(shown), said, numeric=("exponent α (95 % interval)", "factor β"))
+
+
+def _methods(rows: pd.DataFrame) -> str:
+    """Which families' intervals were made in which way."""
+    if "interval_method" not in rows:
+        return "Student's t through the points of each fit"
+    families = rows.groupby("interval_method", sort=False)["family"].agg(lambda own: listed(sorted(set(own))))
+    return "; ".join(f"{named(method)} ({own})" for method, own in families.items())
+
+
+def without(refused: pd.DataFrame) -> str:
+    """Which pairs of set and distribution have no exponent, and why; nothing where each has one."""
+    if refused.empty:
+        return ""
+    families, reasons = sorted(set(refused["family"])), sorted(set(refused["status"]))
+    pairs = "pair" if len(refused) == 1 else "pairs"
+    return (
+        f" No exponent for {len(refused)} more {pairs} of set and distribution ({listed(families)}): "
+        f"{listed([named(reason) for reason in reasons])}."
+    )
 
 
 def summary(fits: pd.DataFrame) -> str:
@@ -116,11 +130,9 @@ def summary(fits: pd.DataFrame) -> str:
     if fits.empty:
         return "No law is fitted to these."
     none = fits[fits["alpha"].isna()]
-    said = f"Dashed: {len(fits) - len(none)} power laws, least squares in log error, listed below with their intervals."
-    if len(none):
-        said += f" {len(none)} have no exponent ({', '.join(sorted(set(none['status'])))}: too few models, or too "
-        said += "near chance)."
-    return said
+    laws = len(fits) - len(none)
+    said = f"Dashed: {laws} power law{'' if laws == 1 else 's'}, least squares in log error, listed below." if laws else ""
+    return (said + without(none)).strip()
 
 
 def as_printed(lines: pd.DataFrame) -> pd.DataFrame:

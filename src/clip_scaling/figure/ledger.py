@@ -1,13 +1,14 @@
 """Tables of the published study: the paper's tables beside what was recomputed, claims, errata."""
 
-import shutil
+import re
 
 import pandas as pd
 
 from ..charts.html_table import HtmlTable, compared, table
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import atomic_path
+from ..core.wording import interval, minus, number, with_interval
+from .tables import download
 
 STUDY = "published"
 _TITLES = {
@@ -39,6 +40,58 @@ _TITLES = {
     "26": "Evaluation sets",
     "hidden": "VTAB mean (a table commented out in the paper's source)",
 }
+# Columns of the transcribed tables whose names are short for something.
+_COLUMNS = {
+    "IN": "ImageNet",
+    "IN_ReaL": "ReaL",
+    "IN_V2": "v2",
+    "IN_A": "A",
+    "IN_R": "R",
+    "IN_Sketch": "Sketch",
+    "abbr": "short name",
+    "access": "access",
+    "acts_m": "activations (M)",
+    "bs_global": "batch",
+    "bs_per_gpu": "batch per GPU",
+    "cifar100_10shot": "CIFAR-100, 10 per class",
+    "cifar100_25shot": "CIFAR-100, 25 per class",
+    "cifar100_full": "CIFAR-100, full set",
+    "coco_image_retrieval_r5": "MS-COCO image Recall@5",
+    "depth_img": "depth, image",
+    "depth_txt": "depth, text",
+    "emb": "embedding",
+    "flickr30k_image_r5": "Recall@5",
+    "flickr30k_text_r5": "Recall@5",
+    "full_shuffle_trial1": "full shuffle, trial 1",
+    "full_shuffle_trial2": "full shuffle, trial 2",
+    "gmac": "GMAC",
+    "gpu_h": "GPU-hours",
+    "gpus": "GPUs",
+    "imagenet_10shot": "ImageNet, 10 per class",
+    "imagenet_25shot": "ImageNet, 25 per class",
+    "imagenet_full": "ImageNet, full set",
+    "imagenet_robustness_top1": "top-1, mean of 5 sets",
+    "imagenet_top1": "ImageNet top-1",
+    "imagenet_zs_top1": "ImageNet top-1",
+    "large_bs(64k for B/16; 86k else, +lr tune)": "large batch (64k for B/16, else 86k, learning rate tuned)",
+    "lr": "learning rate",
+    "mscoco_image_r5": "MS-COCO image Recall@5",
+    "mscoco_text_r5": "Recall@5",
+    "mwh": "MWh",
+    "n_classes": "classes",
+    "n_english_pairs": "English pairs",
+    "overlap_pct_with_LAION400M": "near-duplicates (%)",
+    "params": "parameters (M)",
+    "params_m": "parameters (M)",
+    "small_bs(32k; 38k for L/14)": "small batch (32k, 38k for L/14)",
+    "test_size": "test images",
+    "time_h": "hours",
+    "vtab": "VTAB",
+    "vtab19_avg": "VTAB, mean of 19",
+    "vtab_plus_avg": "VTAB+ mean",
+    "width_img": "width, image",
+    "width_txt": "width, text",
+}
 
 
 def read(name: str) -> pd.DataFrame:
@@ -48,9 +101,6 @@ def read(name: str) -> pd.DataFrame:
         raise UserError(
             "no such table", where=file, mend="run `clip-scaling published`, then `clip-scaling published claims`"
         )
-    target = paths.figures(STUDY) / f"{name}.csv"
-    with atomic_path(target) as temporary:  # beside the page, to download
-        shutil.copyfile(file, temporary)
     return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
@@ -73,51 +123,72 @@ def _paper_table(cells: pd.DataFrame, number: str) -> HtmlTable:
         else "stands on the transcription alone: no public data to recompute it from"
     )
     name = "Hidden table" if number == "hidden" else f"Table {number}"
-    return compared(cells, f"{name}. {_TITLES.get(number, '')}: {said}.", "table_check.csv")
+    # Table 9 says None where no other set came between pre-training and ImageNet.
+    shown = cells.assign(row=cells["row"].str.removesuffix(" None"))
+    caption = f"{name} of the paper. {_TITLES.get(number, '')}: {said}."
+    return compared(shown, caption, download(STUDY, "table_check"), titles=_COLUMNS)
 
 
 def claims() -> HtmlTable:
     """Every numeric claim with its verdict."""
     rows = read("claims")
     counts = rows["verdict"].value_counts()
-    said = ", ".join(f"{counts[name]} {name}" for name in counts.index)
-    order = ["id", "verdict", *(name for name in rows if name not in ("id", "verdict"))]
-    return table(
-        rows[order],
-        f"{len(rows)} claims: {said}.",
-        download="claims.csv",
-        titles={"id": "no.", "where": "place", "paper": "paper says"},
+    said = ", ".join(f"{name} {counts[name]}" for name in counts.index)
+    shown = pd.DataFrame(
+        {
+            "claim": rows["id"] + ". " + rows["claim"],
+            "paper says": rows["paper"].map(minus),
+            "recomputed": rows["recomputed"].map(minus),
+            "verdict": rows["verdict"],
+            "place": rows["where"].map(_place),
+            "note": rows["note"].map(minus),
+        }
     )
+    return table(
+        shown, f"{len(rows)} claims by verdict: {said}.", download=download(STUDY, "claims"), below=("place", "note")
+    )
+
+
+def _place(where: str) -> str:
+    """Sec4.1 and App B.1 are Section 4.1 and Appendix B.1 to a reader."""
+    for short, whole in (("Sec", "Section "), ("Fig", "Figure "), ("App", "Appendix")):
+        where = re.sub(rf"\b{short}(?=\d|\b)", whole, where)
+    return where
 
 
 def claim_counts() -> HtmlTable:
     """How many claims have each verdict."""
     counts = read("claims")["verdict"].value_counts().rename_axis("verdict").reset_index(name="claims")
-    return table(counts, "Verdicts.", download="claims.csv")
+    return table(counts, "Verdicts.", download=download(STUDY, "claims"))
 
 
 def errata() -> HtmlTable:
     """Where the paper, its released files and this project differ, point by point with the evidence recomputed."""
     rows = read("errata")
-    rows["95 % interval"] = [
-        f"{low} to {high}" if low else "" for low, high in zip(map(_short, rows["low"]), map(_short, rows["high"]))
-    ]
-    rows["value"] = rows["value"].map(_short)
-    shown = ["evidence", "value", "unit", "95 % interval", "paper", "source"]
-    parts = [
-        _point(number, own[[name for name in shown if (own[name] != "").any()]], own["topic"].iloc[0])
-        for number, own in rows.groupby("erratum", sort=False)
-    ]
+    parts = [_point(point, own) for point, own in rows.groupby("erratum", sort=False)]
     return HtmlTable("\n".join(part.content for part in parts))
 
 
-def _point(number: str, rows: pd.DataFrame, topic: str) -> HtmlTable:
-    return table(rows, f"{number}. {topic}.", download="errata.csv", numeric=("value",), titles={"paper": "paper says"})
+def _point(point: str, rows: pd.DataFrame) -> HtmlTable:
+    shown = pd.DataFrame(
+        {
+            "evidence": rows["evidence"].map(minus),
+            "recomputed": [_measured(one) for one in rows.to_dict("records")],
+            "paper says": rows["paper"].map(minus),
+            "source": "from " + rows["source"],
+        }
+    )
+    if not (rows["paper"] != "").any():
+        shown = shown.drop(columns="paper says")
+    link = download(STUDY, "errata")
+    return table(shown, f"{point}. {rows['topic'].iloc[0]}.", download=link, numeric=("recomputed",), below=("source",))
 
 
-def _short(number: str) -> str:
-    """Four digits are enough to read; the CSV has all."""
+def _measured(row: dict) -> str:
+    """Value, unit and 95 % interval; four digits are enough to read, the CSV has all."""
     try:
-        return f"{float(number):.4g}" if abs(float(number)) < 1e5 else f"{float(number):,.0f}"
+        value = number(float(row["value"]))
     except ValueError:
-        return number
+        value = row["value"]
+    between = interval(float(row["low"]), float(row["high"])) if row["low"] else ""
+    return with_interval(f"{value}\u00a0{row['unit']}".strip(), between)

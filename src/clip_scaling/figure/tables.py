@@ -1,11 +1,13 @@
 """The tables of a study, read once for its figures."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ..core import paths
+from ..core.files import atomic_path
 from ..core.schema import LAWS, RUNS, SCORES, errors_frame, read_table
 
 PUBLISHED = "published"
@@ -62,3 +64,10 @@ def optional(study: str, name: str) -> pd.DataFrame | None:
     """A small table of results/<study>/ that not every study has."""
     file = paths.results(study) / name
     return pd.read_csv(file, keep_default_na=False, na_values=[""]) if file.is_file() else None
+
+
+def download(study: str, name: str) -> str:
+    """Lay results/<study>/<name>.csv beside the page that shows it in part; returns the link to it."""
+    with atomic_path(paths.figures(study) / f"{name}.csv") as temporary:
+        shutil.copyfile(paths.results(study) / f"{name}.csv", temporary)
+    return f"{name}.csv"

@@ -73,3 +73,8 @@ def points_of(tables: StudyTables, targets: list[Target], split: str = "test") -
         rows = tables.of(target.task, target.metric, split)
         parts.append(rows[rows["dataset"] == target.dataset].assign(panel=target.title))
     return pd.concat(parts, ignore_index=True)
+
+
+def drawn(tables: StudyTables) -> pd.DataFrame:
+    """Scores of the zero-shot and retrieval tasks: what the figures against compute draw."""
+    return tables.scores[tables.scores["task"].isin(("zeroshot_classification", "retrieval"))]
