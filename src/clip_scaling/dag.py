@@ -10,7 +10,7 @@ from .core.errors import UserError
 from .core.files import write_text
 
 _BEGIN, _END = "<!-- dag: written by `clip-scaling dag --write` -->", "<!-- end of dag -->"
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 150, 40, 40, 24
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 160, 40, 24, 30
 
 
 def add_arguments(parser) -> None:
@@ -93,19 +93,46 @@ def layers(stages: dict[str, dict]) -> dict[str, int]:
     raise UserError("the stages form a circle", where="dvc.yaml", mend="remove one dependency of it")
 
 
+def direct(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The pairs without those that follow from others: a -> c where a -> b -> c."""
+    after = {source: {end for start, end in pairs if start == source} for source, _ in pairs}
+
+    def reached(name: str) -> set[str]:
+        return set().union(*({end} | reached(end) for end in after.get(name, ())))
+
+    return [(a, c) for a, c in pairs if not any(c in reached(b) for b in after[a])]
+
+
+def columns(stages: dict[str, dict]) -> dict[str, int]:
+    """A column for each stage: the longest chain of needs stands in the first, the longest of the rest in the next."""
+    pairs, column = direct(edges(stages)), {}
+    while left := [name for name in stages if name not in column]:
+        chain = max((_chain(name, pairs, set(left)) for name in left), key=len)
+        column |= dict.fromkeys(chain, max(column.values(), default=-1) + 1)
+    return column
+
+
+def _chain(name: str, pairs: list[tuple[str, str]], among: set[str]) -> list[str]:
+    """The longest path from `name` within `among`."""
+    tails = [_chain(end, pairs, among) for start, end in pairs if start == name and end in among]
+    return [name, *max(tails, key=len, default=[])]
+
+
 def svg(stages: dict[str, dict]) -> str:
-    """A picture of the graph, one column a layer; colours follow the page through currentColor."""
-    depth, place, rows = layers(stages), {}, {}
-    for name in stages:
-        row = rows.setdefault(depth[name], 0)
-        rows[depth[name]] += 1
-        place[name] = (10 + depth[name] * (_WIDTH + _GAP_X), 10 + row * (_HEIGHT + _GAP_Y))
-    width = 20 + (max(depth.values()) + 1) * (_WIDTH + _GAP_X) - _GAP_X
-    height = 20 + max(rows.values()) * (_HEIGHT + _GAP_Y) - _GAP_Y
-    body = [_arrow(place[a], place[b]) for a, b in edges(stages)]
+    """A picture of the graph from top to bottom, a row a layer; narrow, so that a phone shows it legibly.
+
+    Only direct needs are drawn. The colours suit a light and a dark page.
+    """
+    depth, column = layers(stages), columns(stages)
+    place = {name: (10 + column[name] * (_WIDTH + _GAP_X), 10 + depth[name] * (_HEIGHT + _GAP_Y)) for name in stages}
+    width = 20 + (max(column.values()) + 1) * (_WIDTH + _GAP_X) - _GAP_X
+    height = 20 + (max(depth.values()) + 1) * (_HEIGHT + _GAP_Y) - _GAP_Y
+    body = [_arrow(place[a], place[b]) for a, b in direct(edges(stages))]
     body += [_box(name, stage["desc"], *place[name]) for name, stage in stages.items()]
     head = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-            'aria-label="Stages of the pipeline and what each needs" font-family="sans-serif" font-size="14">')
+            'aria-label="Stages of the pipeline and what each needs" font-family="sans-serif" font-size="16">'
+            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+            '<path d="M0 0 L8 4 L0 8 z" fill="#7289ab"/></marker></defs>')
     return "\n".join([head, *body, "</svg>"]) + "\n"
 
 
@@ -116,6 +143,8 @@ def _box(name: str, desc: str, x: int, y: int) -> str:
 
 
 def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
-    x0, y0, x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2, end[0], end[1] + _HEIGHT / 2
-    middle = (x0 + x1) / 2
-    return f'<path d="M{x0} {y0} C{middle} {y0} {middle} {y1} {x1} {y1}" fill="none" stroke="#8a9bb5" stroke-width="1.5"/>'
+    """Down the start's own column, where no box is in the way, and across in the gap above the end."""
+    x0, y0, x1, y1 = start[0] + _WIDTH / 2, start[1] + _HEIGHT, end[0] + _WIDTH / 2, end[1]
+    turn, middle = y1 - _GAP_Y, y1 - _GAP_Y / 2
+    return (f'<path d="M{x0} {y0} V{turn} C{x0} {middle} {x1} {middle} {x1} {y1}" fill="none" stroke="#7289ab" '
+            'stroke-width="1.5" marker-end="url(#tip)"/>')
