@@ -51,6 +51,7 @@ def _copy_study(study: str, target: Path, repository: str) -> None:
     downloads.mkdir(parents=True)
     for name in chapters.notebooks_of(study):
         notebook = nbformat.read(paths.figures(study) / f"{name}.ipynb", as_version=4)
+        _retitle(notebook, facts.short_title(study))
         if launch := _launch(repository, name):
             notebook.cells.append(nbformat.v4.new_markdown_cell(launch, id="launch"))
         (target / study).mkdir(exist_ok=True)
@@ -62,6 +63,13 @@ def _copy_study(study: str, target: Path, repository: str) -> None:
     for file in sorted(paths.figures(study).iterdir()):
         if file.name.endswith(DOWNLOADS):
             shutil.copyfile(file, downloads / file.name)
+
+
+def _retitle(notebook: nbformat.NotebookNode, study: str) -> None:
+    """Say in the page's title whose study it is: tabs and search results show nothing else."""
+    first = notebook.cells[0]
+    title, rest = first.source.partition("\n")[::2]
+    first.source = f"{title} ({study})\n{rest}"
 
 
 def _launch(repository: str, name: str) -> str:

@@ -54,7 +54,9 @@ def table_of_contents(studies: list[str]) -> dict:
     parts: dict[str, list[dict]] = {}
     for study in studies:
         title = "The published study" if study == PUBLISHED else "Our own studies"
-        pages = [{"file": f"{study}/{name}"} for name in notebooks_of(study)]
+        # Short titles here, where the study stands above; the pages' own name it.
+        titles = {book.name: book.title for book in NOTEBOOKS}
+        pages = [{"file": f"{study}/{name}", "title": titles[name]} for name in notebooks_of(study)]
         parts.setdefault(title, []).append({"file": f"{study}/index", "sections": pages})
     for chapter in CHAPTERS:
         if (chapter.published and PUBLISHED not in studies) or (chapter.own and set(studies) <= {PUBLISHED}):

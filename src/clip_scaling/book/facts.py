@@ -8,6 +8,7 @@ from ..charts.style import in_order
 from ..core import paths
 from ..core.errors import UserError
 from ..core.files import read_json
+from ..core.wording import fixed, interval, listed, minus, named, number, with_interval
 from ..figure import fitted, repeats, targets
 from ..figure.registry import NOTEBOOKS, SECTIONS
 from ..figure.tables import StudyTables, load
@@ -22,6 +23,7 @@ def gather(studies: list[str]) -> dict:
         "own": [study for study in studies if study != chapters.PUBLISHED],
         "published": chapters.PUBLISHED in studies,
         "benchmarks": read_json(kept) if (kept := paths.project_root() / "results" / "benchmarks.json").is_file() else {},
+        "dependencies": _dependencies(),
     }
 
 
@@ -44,7 +46,7 @@ def study_facts(study: str) -> dict:
         "samples_high": int(done["samples_seen"].max()),
         "compute_low": float(compute.min()),
         "compute_high": float(compute.max()),
-        "sets": tables.scores["dataset"].nunique(),
+        "sets": _sets(tables),
         "laws": [law for law in laws if law["alpha"] == law["alpha"]],
         "pages": _pages(study),
         "repeats": repeats.constants(tables)[["panel", "value", "low", "high"]].to_dict("records"),
@@ -52,8 +54,118 @@ def study_facts(study: str) -> dict:
         "data_card": optional_json(study, "data_card.json"),
         "verification": optional_json(study, "verification.json"),
         "training": training(study),
-        **(_ledger() if tables.published else {}),
+        "scale": _scale(done),
+        **(_ledger() | {"released": _released(tables), "ways": _ways(tables)} if tables.published else {}),
     }
+
+
+def _scale(runs: pd.DataFrame) -> dict[str, float] | None:
+    """How many times larger the published study's largest is than this study's, by scale; None without its table."""
+    file = paths.results(chapters.PUBLISHED) / "runs.csv"
+    if not file.is_file():
+        return None
+    theirs = pd.read_csv(file)
+    compute = [rows["gmacs_per_sample"] * rows["samples_seen"].astype(float) for rows in (theirs, runs)]
+    names = ("parameters", "unique_samples", "samples_seen")
+    return {name: float(theirs[name].max() / runs[name].max()) for name in names} | {
+        "compute": float(compute[0].max() / compute[1].max())
+    }
+
+
+# What a newcomer needs to know of the sets that the pipeline makes.
+_ABOUT = {
+    "icons": "general icon sets; the main set of this study",
+    "icons-frequent": "the images of `icons` in the classes that most designers draw",
+    "icons-designers": "smaller icon sets by further designers",
+    "icons-pixel": "pixel art",
+    "icons-colour": "coloured icons",
+    "icons-sketch": "icons drawn as if by pencil",
+    "icons-emoji": "emoji",
+    "icons-retrieval": "find the icon for its name, or the name for the icon",
+    "emoji-retrieval": "find the emoji for its label, or the label for the emoji",
+    "icons-frequent-probe": "`icons-frequent`, cut in two: one part to train a classifier on, this one to test it",
+    "digits": "handwritten digits of scikit-learn, 8 px wide",
+    "fashion-mnist": "photographs of garments",
+}
+
+
+def _sets(tables: StudyTables) -> list[dict]:
+    """Evaluation sets: name, what it shows, classes (None for retrieval), test images and near-duplicates set apart."""
+    scores = tables.scores[tables.scores["split"] == "test"]
+    card = optional_json(tables.study, "data_card.json") or {}
+    apart = {one["name"]: one["images"].get("near_duplicate") for one in card.get("evaluation", ()) if not one["tuning"]}
+    return [
+        {
+            "name": name,
+            "about": _ABOUT.get(name, ""),
+            "classes": None if (rows["task"] == "retrieval").all() else _most(rows["n_classes"]),
+            "images": _most(rows["n_items"]),
+            "near": apart.get(name),
+        }
+        for name, rows in scores.sort_values("task", key=_first_tasks, kind="stable").groupby("dataset", sort=False)
+    ]
+
+
+def _first_tasks(names: pd.Series) -> pd.Series:
+    return names.map({"zeroshot_classification": 0, "retrieval": 1}).fillna(2)
+
+
+def _most(values: pd.Series) -> int | None:
+    """Tasks that take part of a set have fewer classes and images of it."""
+    return int(values.max()) if values.notna().any() else None
+
+
+def _released(tables: StudyTables) -> dict:
+    """Who trained which of the published models, and which sets and models enter which figures."""
+    drawn = targets.drawn(tables)
+    zero_shot = tables.runs[tables.runs["run"].isin(drawn["run"])]
+    theirs = zero_shot[zero_shot["family"] == "LAION"]
+    others = zero_shot[zero_shot["family"] != "LAION"]
+    sets, retrieval = set(drawn["dataset"]), set(drawn.loc[drawn["task"] == "retrieval", "dataset"])
+    return {
+        "trained": len(theirs),
+        "architectures": in_order(theirs["architecture"]),
+        "subsets": in_order(theirs["subset"]),
+        "samples_low": int(theirs["samples_seen"].min()),
+        "samples_high": int(theirs["samples_seen"].max()),
+        "others": len(others),
+        "other_architectures": in_order(others["architecture"]),
+        "only_tuned": len(tables.runs) - len(zero_shot),
+        "sets": len(sets),
+        "means": [named(name) for name in ("imagenet_robustness", "vtab", "vtab+") if name in sets],
+        "only_tuned_sets": sorted(set(tables.scores["dataset"]) - sets),
+        "rows": len(sets) + len(retrieval),
+    }
+
+
+def _ways(tables: StudyTables) -> dict:
+    """The intervals that this book gives for one exponent, that of LAION on the main set, by how each is made."""
+    from ..published.paper_fit import BINS, fit_points
+
+    first = targets.classification(tables)[0]
+    fit = fit_points(targets.points_of(tables, [first]), "LAION")
+    laws = fitted.power_laws(tables.laws, [first], "binned_front")
+    widened = laws[laws["family"] == "LAION"].iloc[0]
+    errata = pd.read_csv(paths.results(tables.study) / "errata.csv")
+    plain = errata[errata["evidence"].str.fullmatch(rf"{first.title}: exponent of LAION, \d+ resamplings of models")].iloc[0]
+    return {
+        "set": first.title,
+        "bins": BINS,
+        "points": len(fit.x),
+        "models": int(widened["n_points"]),
+        "alpha": fit.alpha,
+        "t": interval(*fit.interval),
+        "widened": interval(widened["alpha_low"], widened["alpha_high"]),
+        "plain": interval(plain["low"], plain["high"]),
+    }
+
+
+def _dependencies() -> list[dict]:
+    """Name, version and licence as pip-licenses wrote them; a cell that holds a licence's whole text, by its name."""
+    rows = pd.read_csv(paths.book() / "chapters" / "_static" / "dependencies.csv", dtype=str)
+    whole = rows["License"].str.contains("Permission is hereby granted, free of charge")
+    rows["License"] = rows["License"].mask(whole, "MIT License").replace("UNKNOWN", "none declared")
+    return rows.to_dict("records")
 
 
 def _pages(study: str) -> dict[str, list[dict]]:
@@ -157,6 +269,8 @@ def training(study: str) -> dict | None:
         "hours": timings["seconds"].sum() / 3600,
         "devices": in_order(timings["device"]),
         "versions": in_order(timings["versions"]),
+        "runs": len(timings),
+        "energy_known": int(timings["energy_kwh"].notna().sum()),
         "spikes": int(timings["loss_spikes"].sum()),
         "fastest": timings["samples_per_second"].max(),
         "slowest": timings["samples_per_second"].min(),
@@ -167,6 +281,10 @@ def _title(study: str) -> str:
     from ..core.study import load_study
 
     return "The published study" if study == chapters.PUBLISHED else load_study(study).title
+
+
+def short_title(study: str) -> str:
+    return "published study" if study == chapters.PUBLISHED else f"{study} study"
 
 
 def fill_in(template: Path, values: dict) -> str:
@@ -184,7 +302,7 @@ def fill_in(template: Path, values: dict) -> str:
     )
     environment.filters.update(FILTERS)
     try:
-        return environment.get_template(template.name).render(**values)
+        return environment.get_template(template.name).render(**values).replace(" %", "\u00a0%")
     except jinja2.TemplateNotFound:
         raise UserError("no such chapter", where=template, mend="restore it from git") from None
     except jinja2.TemplateError as error:
@@ -196,27 +314,23 @@ def fill_in(template: Path, values: dict) -> str:
 
 
 def _power(value: float) -> str:
-    """1.23e5 as a reader writes it, in MyST: $1.2 \\times 10^{5}$."""
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
+    """Two significant digits: 3,000, or 2.6 × 10¹²."""
+    return number(float(f"{value:.2g}"), 2)
 
 
-def _interval(law: dict) -> str:
-    if law["alpha_low"] != law["alpha_low"]:
-        return "none"
-    return f"{law['alpha_low']:.3f} to {law['alpha_high']:.3f}"
-
-
-def _word_list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+def _exponent(law: dict, decimals: int = 3) -> str:
+    """The exponent with its 95 % interval, which stays on one line."""
+    between = interval(law["alpha_low"], law["alpha_high"], decimals).replace(" ", "\u00a0")
+    return with_interval(fixed(law["alpha"], decimals), between)
 
 
 FILTERS = {
     "half_worth": repeats.half_worth,
     "count": lambda value: f"{int(value):,}",
-    "pct": lambda value, digits=1: f"{100 * value:.{digits}f} %",
-    "num": lambda value, digits=2: f"{value:.{digits}f}",
+    "pct": lambda value, digits=1: f"{minus(f'{100 * value:.{digits}f}')}\u00a0%",
+    "num": lambda value, digits=2: fixed(value, digits),
     "power": _power,
-    "interval": _interval,
-    "words": _word_list,
+    "exponent": _exponent,
+    "named": named,
+    "words": listed,
 }
