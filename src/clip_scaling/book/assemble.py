@@ -8,6 +8,7 @@ import yaml
 
 from ..core import paths
 from ..core.errors import UserError
+from ..figure.registry import NOTEBOOKS
 from . import assets, chapters, facts
 
 DOWNLOADS = (".csv", ".vl.json", ".svg")
@@ -51,7 +52,7 @@ def _copy_study(study: str, target: Path, repository: str) -> None:
     downloads.mkdir(parents=True)
     for name in chapters.notebooks_of(study):
         notebook = nbformat.read(paths.figures(study) / f"{name}.ipynb", as_version=4)
-        _retitle(notebook, facts.short_title(study))
+        _retitle(notebook, name, study)
         if launch := _launch(repository, name):
             notebook.cells.append(nbformat.v4.new_markdown_cell(launch, id="launch"))
         (target / study).mkdir(exist_ok=True)
@@ -65,11 +66,15 @@ def _copy_study(study: str, target: Path, repository: str) -> None:
             shutil.copyfile(file, downloads / file.name)
 
 
-def _retitle(notebook: nbformat.NotebookNode, study: str) -> None:
-    """Say in the page's title whose study it is: tabs and search results show nothing else."""
+def _retitle(notebook: nbformat.NotebookNode, name: str, study: str) -> None:
+    """Say in the page's title whose study it is, as tabs and search results show nothing else; and which figure of the
+    paper it shows.
+    """
     first = notebook.cells[0]
     title, rest = first.source.partition("\n")[::2]
-    first.source = f"{title} ({study})\n{rest}"
+    paper = next(book.paper for book in NOTEBOOKS if book.name == name)
+    shown = f"\n\nIn the paper: {paper}." if paper and study == chapters.PUBLISHED else ""
+    first.source = f"{title} ({facts.short_title(study)})\n{rest}{shown}"
 
 
 def _launch(repository: str, name: str) -> str:

@@ -61,10 +61,10 @@ def study_facts(study: str) -> dict:
 
 def _scale(runs: pd.DataFrame) -> dict[str, float] | None:
     """How many times larger the published study's largest is than this study's, by scale; None without its table."""
-    file = paths.results(chapters.PUBLISHED) / "runs.csv"
-    if not file.is_file():
+    if not all((paths.results(chapters.PUBLISHED) / f"{name}.csv").is_file() for name in ("runs", "scores")):
         return None
-    theirs = pd.read_csv(file)
+    tables = load(chapters.PUBLISHED)
+    theirs = tables.runs[tables.runs["run"].isin(targets.drawn(tables)["run"])]
     compute = [rows["gmacs_per_sample"] * rows["samples_seen"].astype(float) for rows in (theirs, runs)]
     names = ("parameters", "unique_samples", "samples_seen")
     return {name: float(theirs[name].max() / runs[name].max()) for name in names} | {
@@ -133,7 +133,7 @@ def _released(tables: StudyTables) -> dict:
         "only_tuned": len(tables.runs) - len(zero_shot),
         "sets": len(sets),
         "means": [named(name) for name in ("imagenet_robustness", "vtab", "vtab+") if name in sets],
-        "only_tuned_sets": sorted(set(tables.scores["dataset"]) - sets),
+        "only_tuned_sets": [named(name) for name in sorted(set(tables.scores["dataset"]) - sets)],
         "rows": len(sets) + len(retrieval),
     }
 
@@ -173,7 +173,7 @@ def _pages(study: str) -> dict[str, list[dict]]:
     drawn = set(chapters.notebooks_of(study))
     return {
         section: [
-            {"name": book.name, "title": book.title}
+            {"name": book.name, "title": book.title, "paper": book.paper}
             for book in NOTEBOOKS
             if book.section == section and book.name in drawn
         ]

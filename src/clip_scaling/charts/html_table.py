@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..core.wording import fixed, number
 
-_PHONE, _GAP = 46, 2  # characters that a phone's page has room for, and that part two columns
+_PHONE, _GAP = 40, 2  # characters that a phone's page has room for, and that part two columns
 _SHORT = 30  # characters of a row's name that stand on one line
 
 

@@ -20,6 +20,7 @@ _NAMES = {
     "flickr30k": "Flickr30K",
     "vtab": "VTAB",
     "vtab+": "VTAB+",
+    "cifar100": "CIFAR-100",
     "cars": "Stanford Cars",
     "country211": "Country211",
     "fer2013": "FER2013",

@@ -178,10 +178,14 @@ def _point(point: str, rows: pd.DataFrame) -> HtmlTable:
             "source": "from " + rows["source"],
         }
     )
+    said = f"{point}. {rows['topic'].iloc[0]}."
+    if shown["source"].nunique() == 1:
+        said += f" All {shown.pop('source').iloc[0]}."
     if not (rows["paper"] != "").any():
         shown = shown.drop(columns="paper says")
     link = download(STUDY, "errata")
-    return table(shown, f"{point}. {rows['topic'].iloc[0]}.", download=link, numeric=("recomputed",), below=("source",))
+    numbers, below = ("recomputed", "paper says"), tuple(name for name in ("source",) if name in shown)
+    return table(shown, said, download=link, numeric=numbers, below=below)
 
 
 def _measured(row: dict) -> str:

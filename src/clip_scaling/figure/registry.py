@@ -13,13 +13,17 @@ Need = Callable[[StudyTables], bool]
 
 @dataclass(frozen=True)
 class Notebook:
-    """notebooks/<name>.ipynb, its title in the book, its section, and what a study must have for it."""
+    """notebooks/<name>.ipynb, its title in the book, its section, and what a study must have for it.
+
+    `paper` names the figures of the paper that the page of the published study shows.
+    """
 
     name: str
     title: str
     section: str  # of SECTIONS
     needs: Need = field(repr=False)
     where: str = "any"  # "published", "own" or "any"
+    paper: str = ""
 
 
 SECTIONS = ("figures", "tables", "beyond")
@@ -89,21 +93,47 @@ def _plannable(tables: StudyTables) -> bool:
 
 
 NOTEBOOKS = (
-    Notebook("zero_shot", "Zero-shot classification", "figures", tasks("zeroshot_classification")),
-    Notebook("retrieval", "Image and text retrieval", "figures", tasks("retrieval")),
+    Notebook("zero_shot", "Zero-shot classification", "figures", tasks("zeroshot_classification"), paper="Figure 1a"),
+    Notebook("retrieval", "Image and text retrieval", "figures", tasks("retrieval"), paper="Figure 1b"),
     Notebook("linear_probe", "Linear probing", "figures", tasks("linear_probe_10shot", "linear_probe_full"), "own"),
-    Notebook("linear_probe_paper", "Linear probing", "figures", tasks("linear_probe_full"), "published"),
-    Notebook("imagenet_fine_tuning", "Fine-tuning on ImageNet", "figures", tasks("joint_fine_tuning"), "published"),
-    Notebook("joint_fine_tuning", "Joint fine-tuning and patching", "figures", tasks("joint_fine_tuning"), "published"),
+    Notebook(
+        "linear_probe_paper", "Linear probing", "figures", tasks("linear_probe_full"), "published", "Figures 2 and 3"
+    ),
+    Notebook(
+        "imagenet_fine_tuning", "Fine-tuning on ImageNet", "figures", tasks("joint_fine_tuning"), "published", "Figure 4"
+    ),
+    Notebook(
+        "joint_fine_tuning",
+        "Joint fine-tuning and patching",
+        "figures",
+        tasks("joint_fine_tuning"),
+        "published",
+        "Figures 5, 9, 10 and 11",
+    ),
     Notebook("fine_tuning", "Fine-tuning and patching", "figures", tasks("joint_fine_tuning", "fine_tuning"), "own"),
     Notebook(
-        "throughput", "Throughput, GPU-hours and energy", "figures", tasks("zeroshot_classification"), "published"
+        "throughput",
+        "Throughput, GPU-hours and energy",
+        "figures",
+        tasks("zeroshot_classification"),
+        "published",
+        "in place of Figure 6",
     ),
     Notebook(
-        "extrapolation", "Extrapolation to larger models", "figures", tasks("zeroshot_classification"), "published"
+        "extrapolation",
+        "Extrapolation to larger models",
+        "figures",
+        tasks("zeroshot_classification"),
+        "published",
+        "Figure 8",
     ),
     Notebook(
-        "openai_resnets", "ResNets beside vision transformers", "figures", tasks("zeroshot_classification"), "published"
+        "openai_resnets",
+        "ResNets beside vision transformers",
+        "figures",
+        tasks("zeroshot_classification"),
+        "published",
+        "Figure 12",
     ),
     Notebook("learning_curves_paper", "Learning curves", "figures", tasks("zeroshot_classification"), "published"),
     Notebook("learning_curves", "Learning curves", "figures", files("learning_curves.csv"), "own"),
