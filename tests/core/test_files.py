@@ -1,6 +1,7 @@
 """Files are written whole or not at all."""
 
 import os
+import stat
 
 import pytest
 
@@ -26,3 +27,17 @@ def test_json_refuses_nan_and_digest_ignores_order(tmp_path):
 def test_sha256_of_known_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_bytes_are_on_disk_before_the_rename_and_the_rename_after_it(tmp_path, monkeypatch):
+    done = []
+    true_fsync, true_replace = os.fsync, os.replace
+
+    def fsync(handle):
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else f"file of {os.fstat(handle).st_size}")
+        true_fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("rename"), true_replace(*names)))
+    write_text(tmp_path / "a.txt", "12345")
+    assert done == ["file of 5", "rename", "folder"]

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -33,3 +35,12 @@ def test_a_broken_one_is_passed_over(tmp_path, harm):
 
 def test_none(tmp_path):
     assert load_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_bytes_harmed_while_written_are_noticed(tmp_path, monkeypatch):
+    """What vouches is the hash of what was meant, not of what the disk gave back."""
+    _save(tmp_path, 20)
+    true_write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda self, content: true_write(self, content[:-1] + b"\x01"))
+    _save(tmp_path, 30)
+    assert load_checkpoint(tmp_path).step == 20

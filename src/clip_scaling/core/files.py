@@ -1,17 +1,17 @@
 """Files written whole or not at all, and their hashes."""
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and renamed over `path`."""
+    """Yield a temporary path beside `path`; on success it is synced and renamed over `path`, and the rename synced."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -23,8 +23,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename outlives a power cut only once its folder is on disk; where folders cannot be synced, nothing is lost."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:
@@ -44,12 +55,17 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_tensors(path: Path, tensors: dict) -> None:
-    """Write torch tensors as safetensors, atomically. A full disk is an OSError: the library's own writer hides it."""
+def write_tensors(path: Path, tensors: dict) -> str:
+    """Write torch tensors as safetensors, atomically; returns the hex SHA-256 of what was meant to be written.
+
+    A full disk is an OSError: the library's own writer hides it.
+    """
     from safetensors.torch import save
 
+    content = save({name: value.contiguous() for name, value in tensors.items()})
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
+        temporary.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_json(path: Path) -> object:

@@ -21,9 +21,8 @@ class Checkpoint:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write tensors (safetensors), then the JSON that vouches for them; then drop all but the last two."""
     stem = folder / f"{checkpoint.step:09d}"
-    write_tensors(stem.with_suffix(".safetensors"), checkpoint.tensors)
-    content = {"step": checkpoint.step, "carried": checkpoint.carried}
-    write_json(stem.with_suffix(".json"), {**content, "sha256": sha256(stem.with_suffix(".safetensors"))})
+    written = write_tensors(stem.with_suffix(".safetensors"), checkpoint.tensors)
+    write_json(stem.with_suffix(".json"), {"step": checkpoint.step, "carried": checkpoint.carried, "sha256": written})
     for old in _vouchers(folder)[_KEEP:]:
         old.unlink(missing_ok=True)
         old.with_suffix(".safetensors").unlink(missing_ok=True)
@@ -42,6 +41,11 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None
+
+
+def newest(folder: Path) -> list[Path]:
+    """The files of the latest checkpoint, the one that vouches last; empty: none."""
+    return [path for voucher in _vouchers(folder)[:1] for path in (voucher.with_suffix(".safetensors"), voucher)]
 
 
 def _vouchers(folder: Path) -> list[Path]:
