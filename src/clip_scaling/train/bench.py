@@ -86,7 +86,8 @@ def run(args) -> None:
 
 def _mfu(args) -> None:
     """Throughput of an architecture on synthetic input, and its share of the device's dense bf16 peak."""
-    from .device import measure_mfu, peak_flops, pick_device
+    from .device import pick_device
+    from .throughput import measure_mfu, peak_flops
 
     device = pick_device(args.device, "bf16")
     speed, share = measure_mfu(args.mfu, batch_size=args.batch_size, steps=20, device=device)

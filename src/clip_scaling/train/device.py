@@ -1,11 +1,18 @@
-"""Several runs on one device, in one process: longest first, a checkpoint now and then, one bar for all."""
+"""Several runs on one device, in one process: longest first, a checkpoint now and then, one bar for all.
 
+Rounds: every run is given some steps, then all are waited for. Only between rounds does anybody look at the clock, at
+Ctrl-C, or at a weight: there what the host knows of a run and what the device has done of it agree.
+"""
+
+import contextlib
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
-from tqdm import tqdm
 
 from ..core.errors import UserError
 from .compute import gmacs
@@ -15,100 +22,165 @@ from .finished import save_failed, save_finished
 from .resident import ResidentPool, ResidentSession
 from .schedule import Board, longest_first
 from .spec import RunSpec
+from .throughput import peak_of, performance
 
-_STRIDE = 100  # steps asked for before anybody looks
-# Dense bf16 peak in TFLOP/s, as the makers state it; the first name found in the device's counts.
-PEAKS = {"H200": 989.0, "H100": 989.0, "A100": 312.0}
+_ROUND_SECONDS = 1.0
+_FIRST_STEPS, _MOST_STEPS = 10, 100  # of a run in a round
 
 
 def pick_device(name: str | None, precision: str) -> str:
-    """`--device`, or the GPU for a study in bf16 and the CPU for one in fp32. Raises UserError where there is none."""
+    """`--device` as `cpu`, `cuda` or `cuda:N`; by default the GPU for bf16 and the CPU for fp32. Raises UserError."""
     wanted = name or ("cpu" if precision == "fp32" else "cuda")
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(
-            "no GPU that torch can use", mend="run it on a machine with one, or give --device cpu and much more time"
-        )
-    return wanted
-
-
-def peak_flops(device_name: str) -> float | None:
-    """Peak in FLOP/s that the share of it is reckoned against; None for a device not in PEAKS."""
-    return next((1e12 * peak for name, peak in PEAKS.items() if name in device_name), None)
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {wanted} is none that this engine trains on", mend="give cpu, cuda or cuda:N")
+    if device.type == "cpu":
+        return "cpu"
+    if not torch.cuda.is_available():
+        without = torch.version.cuda is None and torch.version.hip is None
+        what = "this torch is built for the CPU alone (torch.version.cuda is None)" if without else "torch finds no GPU"
+        mend = "install a build of torch with CUDA" if without else "mend its driver (`nvidia-smi` says what it sees)"
+        raise UserError(f"no GPU that torch can use: {what}", mend=f"{mend}, or give --device cpu and much more time")
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        what = f"--device {wanted}: GPUs here are numbered from 0 to {torch.cuda.device_count() - 1}"
+        raise UserError(what, mend="give one of them")
+    return str(device)
 
 
 @dataclass
 class Shared:
-    """What runs on a device share: its data, where they stand, and when they were last saved."""
+    """What runs on a device share: its data, where they stand, how long a step of all takes, when they were saved."""
 
     pool: ResidentPool
     board: Board
-    compiled: bool = False
+    meter: EnergyMeter
+    options: dict
     active: list[ResidentSession] = field(default_factory=list)
+    seconds_a_step: float | None = None
+    energy_kwh: float | None = 0.0
     saved: float = field(default_factory=time.monotonic)
 
 
 def train_all_on(
     device: str, specs: list[RunSpec], *, parallel: int = 4, deadline: float | None = None, compiled: bool = False,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    graph: bool = True, checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> bool:
     """Train `specs`, `parallel` at a time. False where `deadline` (monotonic seconds) cut it short, checkpoints saved.
 
-    A run whose loss left the finite numbers is told and recorded, and the others go on. Ctrl-C saves, too.
+    A run whose loss left the finite numbers is told and recorded, and the others go on. Ctrl-C and SIGTERM save, too,
+    and raise KeyboardInterrupt. Raises UserError where the device's memory is too small.
     """
     waiting = longest_first(specs)
-    shared = Shared(ResidentPool(device), Board(waiting, _performance(device)), compiled)
-    meter = EnergyMeter(device)
+    options = {"compiled": compiled, "graph": graph}
+    shared = Shared(ResidentPool(device), Board(waiting, performance(peak_of(device))), EnergyMeter(device), options)
     try:
-        while waiting or shared.active:
-            while waiting and len(shared.active) < parallel:
-                _begin(shared, waiting.popleft())
-            _advance_all(shared)
-            late = deadline is not None and time.monotonic() > deadline
-            if late or time.monotonic() - shared.saved > checkpoint_seconds:
-                _save_all(shared)
-            if late and (waiting or shared.active):
-                return False
-        return True
-    except KeyboardInterrupt:
-        _save_all(shared)
-        raise
+        with _stop_asked() as stop:
+            return _rounds(shared, waiting, parallel, deadline, checkpoint_seconds, stop)
+    except torch.OutOfMemoryError:
+        mend = f"give --parallel less than {parallel}" if parallel > 1 else "take a smaller batch or a larger device"
+        raise UserError(f"the device's memory is too small for {parallel} runs at a time",
+                        mend=f"{mend}; what was saved goes on") from None
     finally:
         shared.board.close()
-        if (energy := meter.kwh()) is not None:
-            print(f"clip-scaling train: {energy:.4f} kWh measured on the device, all runs together", file=sys.stderr)
+        used = shared.energy_kwh
+        said = "not measured" if used is None else f"{used:.4f} kWh on the device, shared among the runs by compute"
+        print(f"clip-scaling train: energy: {said}", file=sys.stderr)
 
 
-def _performance(device: str):
-    """How the board words (GMAC forward per second): in TFLOP/s of training, and as a share of the device's peak."""
-    peak = peak_flops(torch.cuda.get_device_name(device)) if device.startswith("cuda") else None
+def _rounds(shared: Shared, waiting, parallel: int, deadline: float | None, checkpoint_seconds: float, stop) -> bool:
+    while waiting or shared.active:
+        while waiting and len(shared.active) < parallel:
+            _begin(shared, waiting.popleft())
+        _round(shared, deadline)
+        late = deadline is not None and time.monotonic() > deadline
+        if late or stop.is_set() or time.monotonic() - shared.saved > checkpoint_seconds:
+            _save_all(shared)
+        if stop.is_set():
+            raise KeyboardInterrupt
+        if late and (waiting or shared.active):
+            return False
+    return True
 
-    def words(gmacs_per_second: float) -> str:
-        flops = 6e9 * gmacs_per_second  # 2 a multiply-accumulate, backward twice forward (as the paper's GMAC count)
-        return f", {flops / 1e12:.3g} TFLOP/s" + (f", MFU {100 * flops / peak:.2g} %" if peak else "")
 
-    return words
+@contextlib.contextmanager
+def _stop_asked() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, instead of ending a round in its middle; a second Ctrl-C does end it."""
+    asked, before = threading.Event(), {}
+
+    def ask(number, frame) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _begin(shared: Shared, spec: RunSpec) -> None:
-    session = ResidentSession(spec, shared.pool, compiled=shared.compiled)
+    session = ResidentSession(spec, shared.pool, **shared.options)
     shared.active.append(session)
     shared.board.hear(spec, session.progress())
 
 
-def _advance_all(shared: Shared) -> None:
+def _round(shared: Shared, deadline: float | None) -> None:
+    """Steps of about a second for every run, or up to the deadline; time and energy are shared by compute."""
+    steps = _FIRST_STEPS
+    if shared.seconds_a_step:
+        left = _ROUND_SECONDS if deadline is None else min(_ROUND_SECONDS, deadline - time.monotonic())
+        steps = min(max(1, int(left / shared.seconds_a_step)), _MOST_STEPS)
+    begun, before = time.perf_counter(), [session.step for session in shared.active]
     for session in shared.active:
-        session.advance(_STRIDE)
-    for session in list(shared.active):
-        try:
-            session.check()
-        except NonFiniteLoss as error:
-            save_failed(session)
-            _end(shared, session, Status.FAILED, str(error))
-            continue
-        shared.board.hear(session.spec, session.progress())
-        if session.finished:
-            save_finished(session)
-            _end(shared, session, Status.FINISHED, "")
+        session.advance(steps)
+    faults = [_fault(session) for session in shared.active]
+    seconds = time.perf_counter() - begun
+    done = [session.step - step for session, step in zip(shared.active, before)]
+    shared.seconds_a_step = seconds / max(1, *done)
+    shared.board.spent(seconds)
+    _share(shared, done, seconds)
+    for session, fault in zip(list(shared.active), faults):
+        _look_at(shared, session, fault)
+
+
+def _fault(session: ResidentSession) -> NonFiniteLoss | None:
+    try:
+        session.check()
+    except NonFiniteLoss as error:
+        return error
+    return None
+
+
+def _share(shared: Shared, steps: list[int], seconds: float) -> None:
+    """Add to each run its part of a round's wall time and energy: runs side by side cannot be told apart else."""
+    energy = shared.meter.take()
+    shared.energy_kwh = plus(shared.energy_kwh, energy)
+    work = [gmacs(session.spec.config) * session.spec.batch_size * done for session, done in zip(shared.active, steps)]
+    for session, part in zip(shared.active, work):
+        share = part / sum(work) if sum(work) else 1 / len(work)
+        session.seconds += seconds * share
+        session.energy_kwh = plus(session.energy_kwh, energy, share)
+
+
+def plus(total: float | None, more: float | None, share: float = 1.0) -> float | None:
+    """A sum of which a part was not measured is not measured either."""
+    return None if total is None or more is None else total + more * share
+
+
+def _look_at(shared: Shared, session: ResidentSession, fault: NonFiniteLoss | None) -> None:
+    if fault:
+        save_failed(session)
+        _end(shared, session, Status.FAILED, str(fault))
+        return
+    shared.board.hear(session.spec, session.progress())
+    if session.finished:
+        save_finished(session)
+        _end(shared, session, Status.FINISHED, "")
 
 
 def _end(shared: Shared, session: ResidentSession, status: Status, message: str) -> None:
@@ -121,40 +193,3 @@ def _save_all(shared: Shared) -> None:
     for session in shared.active:
         session.save()
     shared.saved = time.monotonic()
-
-
-def measure_mfu(name: str, *, batch_size: int, steps: int, device: str) -> tuple[float, float | None]:
-    """Samples per second of an architecture on synthetic full-size input, and the share of the device's peak.
-
-    bf16, fused AdamW, open_clip's own forward pass with activation checkpointing off; data are made on the device.
-    """
-    from .models import architecture, build_model
-    from .openclip import open_clip
-
-    config = architecture(name)
-    model, loss = build_model(config).to(device), open_clip.ClipLoss()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-6, fused=True)
-    forward = torch.compile(model) if device.startswith("cuda") else model
-    size = config["vision_cfg"].get("image_size", 224)
-    images = torch.randn(batch_size, 3, size, size, device=device)
-    tokens = torch.randint(1, model.vocab_size, (batch_size, model.context_length), device=device)
-    begun = 0.0
-    for step in tqdm(range(-3, steps), desc=name, file=sys.stderr):
-        if step == 0:
-            _wait(device)
-            begun = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.partition(":")[0], torch.bfloat16):
-            image_features, text_features, scale = forward(images, tokens)[:3]
-            value = loss(image_features, text_features, scale)
-        value.backward()
-        optimizer.step()
-    _wait(device)
-    speed = steps * batch_size / (time.perf_counter() - begun)
-    peak = peak_flops(torch.cuda.get_device_name(device)) if device.startswith("cuda") else None
-    return speed, 6e9 * gmacs(name) * speed / peak if peak else None
-
-
-def _wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)

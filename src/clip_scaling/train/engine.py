@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ..core import paths
+from ..core.errors import UserError
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .finished import processor, save_failed, save_finished
 from .loader import Prefetcher
@@ -68,7 +69,12 @@ class NonFiniteLoss(ArithmeticError):
 
 
 class Session:
-    """A run in progress: model, optimizer, data, and the step reached. On the CPU; `resident.py` has the GPU's."""
+    """A run in progress: model, optimizer, data, and the step reached. On the CPU; `resident.py` has the GPU's.
+
+    `energy_kwh` is what whoever advances it measured, or None.
+    """
+
+    engine = "host"  # its last digits are its own: a checkpoint goes on with the engine that wrote it
 
     def __init__(self, spec: RunSpec, *, workers: int = 0, device: str = "cpu"):
         self.spec, self.step, self.seconds = spec, 0, 0.0
@@ -127,12 +133,18 @@ class Session:
         tensors = {name: value.cpu() for name, value in self.optimizer.state().items()}
         if all(bool(torch.isfinite(value).all()) for value in tensors.values()):
             tensors = {**tensors, "losses": torch.from_numpy(self.losses)}
-            save_checkpoint(self._folder, Checkpoint(self.step, tensors, {"seconds": self.seconds}))
+            carried = {"seconds": self.seconds, "engine": self.engine, "energy_kwh": self.energy_kwh}
+            save_checkpoint(self._folder, Checkpoint(self.step, tensors, carried))
 
     def _resume(self) -> None:
         checkpoint = load_checkpoint(self._folder)
         if checkpoint:
-            self.step, self.seconds = checkpoint.step, checkpoint.carried["seconds"]
+            carried = checkpoint.carried
+            if carried.get("engine", self.engine) != self.engine:
+                what = f"run {self.spec.run}: its checkpoint is of engine {carried['engine']!r}, this is {self.engine!r}"
+                mend = "go on with the --device that it was begun on, or remove the checkpoint"
+                raise UserError(what, where=self._folder, mend=mend)
+            self.step, self.seconds, self.energy_kwh = checkpoint.step, carried["seconds"], carried.get("energy_kwh")
             self.losses[:] = checkpoint.tensors["losses"].numpy()
             self.optimizer.load(checkpoint.tensors)
 

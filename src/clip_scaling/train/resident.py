@@ -7,7 +7,7 @@ graph after a few ordinary ones and replayed, so that a small model is not bound
 
 import contextlib
 import math
-import time
+import sys
 
 import numpy as np
 import torch
@@ -50,9 +50,15 @@ def _uploaded(data: Packed, device: torch.device) -> tuple[torch.Tensor, torch.T
 
 
 class ResidentSession(Session):
-    """A run whose steps stay on the device: `advance` only asks for them, `check` waits and looks at the losses."""
+    """A run whose steps stay on the device: `advance` only asks for them, `check` waits and looks at the losses.
 
-    def __init__(self, spec: RunSpec, pool: ResidentPool, *, compiled: bool = False):
+    `compiled`: torch.compile the towers, or the name of its backend. `seconds` and `energy_kwh` are left to whoever
+    drives several of these side by side.
+    """
+
+    engine = "resident"
+
+    def __init__(self, spec: RunSpec, pool: ResidentPool, *, compiled: bool | str = False, graph: bool = True):
         self._pool, self._device = pool, pool.device
         self._on_gpu = self._device.type == "cuda"
         self._stream = torch.cuda.Stream(self._device) if self._on_gpu else None
@@ -60,8 +66,8 @@ class ResidentSession(Session):
         if self._on_gpu:
             self.device_name = torch.cuda.get_device_name(self._device)
         if compiled:
-            self._features = torch.compile(self._features)
-        self._graph, self._begun, self._checked = None, None, self.step
+            self._features = torch.compile(self._features, backend=compiled if isinstance(compiled, str) else "inductor")
+        self._graph, self._capturing, self._checked = None, graph and self._on_gpu, self.step
         self._steps_before_capture = _BEFORE_CAPTURE
         if self._on_gpu:
             torch.cuda.synchronize(self._device)  # what the default stream was given is there for the run's own
@@ -81,32 +87,47 @@ class ResidentSession(Session):
         self._at = torch.zeros((), dtype=torch.long, device=device)
 
     def _resume(self) -> None:
+        self.energy_kwh = 0.0
         super()._resume()
         self._at.fill_(self.step)
         self._losses.copy_(torch.from_numpy(self.losses))
 
     def advance(self, steps: int) -> None:
         """Ask the device for up to `steps` further steps, and return without waiting for them."""
-        self._begun = self._begun or time.perf_counter()
         for _ in range(min(steps, self.spec.steps - self.step)):
             with self._streamed():
                 self._ask()
             self.step += 1
 
     def _ask(self) -> None:
-        if not self._on_gpu:
-            self._device_step()
-        elif self._graph is not None:
+        if self._graph is not None:
             self._graph.replay()
+        elif not self._capturing:
+            self._device_step()
         elif self._steps_before_capture:
             self._steps_before_capture -= 1
             self._device_step()
         else:
-            torch.cuda.synchronize(self._device)
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
+            self._capture()
+
+    def _capture(self) -> None:
+        """Record a step as a graph and replay it; where it cannot be recorded, say so and take it the ordinary way."""
+        torch.cuda.synchronize(self._device)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 self._device_step()
-            self._graph.replay()  # capturing records a step and takes none
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self._capturing = False
+            first = (str(error).splitlines() or [""])[0]
+            said = f"run {self.spec.run}: its step cannot be captured as a graph ({first}); it goes on without, more slowly"
+            print(f"clip-scaling train: {said}", file=sys.stderr)
+            self._device_step()
+        else:
+            self._graph = graph
+            graph.replay()  # capturing records a step and takes none
 
     @contextlib.contextmanager
     def _streamed(self):
@@ -139,14 +160,19 @@ class ResidentSession(Session):
 
     def check(self) -> None:
         """Wait for the steps asked for. Raises NonFiniteLoss naming the first step whose loss is no finite number."""
-        if self._on_gpu:
+        if self._stream:
             self._stream.synchronize()
-        if self._begun:
-            self.seconds += time.perf_counter() - self._begun
-            self._begun = None
         self.losses[:] = self._losses.cpu().numpy()
         bad = np.flatnonzero(~np.isfinite(self.losses[self._checked:self.step]))
         if len(bad):
             self.step = self._checked + int(bad[0])
             raise NonFiniteLoss(self.spec.run, self.step + 1, float(self.losses[self.step]))
         self._checked = self.step
+
+    def save(self) -> None:
+        """Write a checkpoint of the steps asked for: wait for them first. Raises NonFiniteLoss."""
+        self.check()
+        if int(self._at) != self.step:
+            raise RuntimeError(f"run {self.spec.run}: the device is at step {int(self._at)}, the host at {self.step}")
+        with self._streamed():
+            super().save()

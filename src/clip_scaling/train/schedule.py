@@ -1,5 +1,6 @@
 """Runs side by side: longest first, one bar for all, and an end in which no child stays behind."""
 
+import math
 import sys
 import time
 from collections import deque
@@ -90,7 +91,7 @@ class Board:
         self._gmacs = {spec.run: gmacs(spec.config) for spec in specs}
         self._samples: dict[str, int] = {}
         self._seen = self._computed = 0.0
-        self._begun, self._performance = time.monotonic(), performance
+        self._begun, self._spent, self._performance = None, None, performance
         # A little room: the parts may add up to more in the last digit, at which tqdm warns.
         self._bar = tqdm(
             total=sum(cost(spec) for spec in specs) * (1 + 1e-9), desc=f"train {len(specs)} runs", unit="GMAC",
@@ -100,6 +101,7 @@ class Board:
 
     def hear(self, spec: RunSpec, message) -> bool:
         """Show a message; True where it is the last of its run."""
+        self._begun = self._begun or time.monotonic()
         if spec.run in self._samples:
             self._count(spec, message.samples - self._samples[spec.run])
         else:  # where it begins, or goes on from a checkpoint: no throughput
@@ -107,14 +109,23 @@ class Board:
             self._bar.n += message.samples * self._gmacs[spec.run]
         self._samples[spec.run] = message.samples
         if hasattr(message, "loss"):
-            seconds = max(1e-9, time.monotonic() - self._begun)
-            speed = f"{self._seen / seconds:,.0f} samples/s{self._performance(self._computed / seconds)}"
-            self._bar.set_postfix_str(f"{spec.run} loss {message.loss:.3f}, {speed}", refresh=False)
+            self._bar.set_postfix_str(f"{spec.run} loss {_shown(message.loss)}, {self.speed()}", refresh=False)
             self._bar.update(0)
             return False
         if message.message:
             tqdm.write(f"clip-scaling train: {message.message}", file=sys.stderr)
         return True
+
+    def spent(self, seconds: float) -> None:
+        """Count these seconds alone as training: a device is loaded in between. Without it, all since the first word."""
+        self._spent = (self._spent or 0.0) + seconds
+
+    def speed(self) -> str:
+        """Throughput so far, in words."""
+        if not self._seen:
+            return "- samples/s"
+        seconds = max(1e-9, time.monotonic() - self._begun if self._spent is None else self._spent)
+        return f"{self._seen / seconds:,.0f} samples/s{self._performance(self._computed / seconds)}"
 
     def _count(self, spec: RunSpec, samples: int) -> None:
         self._seen += samples
@@ -123,3 +134,7 @@ class Board:
 
     def close(self) -> None:
         self._bar.close()
+
+
+def _shown(loss: float) -> str:
+    return "-" if math.isnan(loss) else f"{loss:.3f}"

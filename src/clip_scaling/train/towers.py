@@ -81,7 +81,7 @@ def _patches(images: torch.Tensor, patch: int) -> torch.Tensor:
     rows, columns = height // patch, width // patch
     grid = images.view(batch, rows, patch, columns, patch * colours).permute(0, 1, 3, 2, 4)
     patches = torch.empty(batch, 1 + rows * columns, patch * patch * colours, device=images.device)
-    patches[:, 0] = 255
+    patches[:, 0].fill_(255)  # a kernel, where an assignment would copy a number from the host
     patches[:, 1:].view(batch, rows, columns, patch, patch * colours).copy_(grid)
     return patches.sub_(255)
 
