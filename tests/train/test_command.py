@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import psutil
 import pytest
@@ -17,7 +18,8 @@ from clip_scaling.core.errors import UserError
 from clip_scaling.core.files import read_json
 from clip_scaling.core.schema import RUNS, TIMINGS
 from clip_scaling.core.study import load_study
-from clip_scaling.train import finished, schedule, spec as spec_module
+from clip_scaling.train import command, engine, finished, schedule, workers
+from clip_scaling.train import spec as spec_module
 from clip_scaling.train.engine import Outcome, Progress, Status
 from clip_scaling.train.workers import Failure
 
@@ -105,10 +107,84 @@ def test_missing_or_broken_subset_is_one_sentence(project, capsys, harm, sentenc
 @pytest.mark.parametrize("arguments, sentence", [
     (["--run", "nothing"], "unknown run 'nothing'"),
     (["--workers", "0"], "--workers 0"),
+    (["--parallel", "0"], "--parallel 0 trains nothing; give 1 or more"),
+    (["--parallel", "-2"], "--parallel -2"),
+    (["--minutes", "0"], "--minutes 0 trains nothing; give more than 0"),
+    (["--minutes", "-3"], "--minutes -3"),
+    (["--minutes", "nan"], "--minutes nan"),
+    (["--device", "nonsense"], "--device nonsense is none"),
 ])
 def test_bad_arguments_are_one_sentence(project, capsys, arguments, sentence):
     assert main(["train", "--study", STUDY, *arguments]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_minutes_count_from_the_call_and_not_from_where_training_begins(project, monkeypatch):
+    """What is imported and read before takes its share of them."""
+    found = []
+    clock = iter((100.0, 400.0))
+    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(spec_module, "run_specs", lambda study, names: (command.time.monotonic(), [])[1])
+    monkeypatch.setattr(command, "train_missing", lambda specs, precision, args, deadline: found.append(deadline) or True)
+    monkeypatch.setattr(command, "_drop_strangers", lambda *_: None)
+    assert main(["train", "--study", STUDY, "--minutes", "2"]) == 0
+    assert found == [220.0]
+
+
+def test_a_worker_has_one_thread(monkeypatch):
+    """Each process of its own starts with one thread for every library that has a number of them."""
+    started = {}
+
+    class Process:
+        def __init__(self, **options):
+            pass
+
+        def start(self):
+            started.update({name: os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL", "OPENBLAS")})
+
+    context = type("Context", (), {"Pipe": lambda self: (open(os.devnull), open(os.devnull)), "Process": lambda self, **_: Process()})
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda kind: context())
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    workers.Worker().pipe.close()
+    assert started == {"OMP": "1", "MKL": "1", "OPENBLAS": "1"} and os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_a_run_trains_with_one_thread(spec, monkeypatch):
+    import torch
+
+    threads = []
+    true_advance = engine.Session.advance
+    monkeypatch.setattr(engine.Session, "advance", lambda self, steps: (threads.append(torch.get_num_threads()), true_advance(self, steps)))
+    torch.set_num_threads(2)
+    try:
+        engine.train(spec)
+        assert set(threads) == {1} and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_run_that_diverged_is_failed_in_the_tables(project):
+    """Train, evaluate, collect: it has a row among the runs that says so, and no score."""
+    import pandas as pd
+
+    _edit(project, lambda study: study["train"].update(runs=[
+        {"architecture": "ViT-XXS-8", "subset": "small", "samples_seen": 640, "learning_rate": 1e30, "name": "wild"}]))
+    for stage in ("train", "evaluate"):
+        assert main([stage, "--study", STUDY, "--workers", "1"]) == 0
+    assert main(["collect", "--study", STUDY]) == 0
+    runs = pd.read_csv(project / "results" / "tiny" / "runs.csv")
+    assert runs[["run", "status"]].values.tolist() == [["wild", "failed"]]
+    assert pd.read_csv(project / "results" / "tiny" / "scores.csv").empty
+
+
+def test_the_gpu_study_is_the_papers_design(root):
+    study = load_study(str(root / "studies" / "gpu.yaml"))
+    runs = study.train.runs
+    assert len(runs) >= 40 and len({run.architecture for run in runs}) >= 4
+    assert {run.samples_seen for run in runs} == {307_200, 1_331_200, 3_481_600}
+    assert len({study.subset_named(run.subset).family for run in runs} - {"icons"}) == 2
+    cells = Counter((run.architecture, run.subset, run.samples_seen) for run in runs)
+    assert max(cells.values()) == 3 and study.train.precision == "bf16"
 
 
 def test_budget_that_the_batch_does_not_divide_is_refused(project, capsys):

@@ -67,12 +67,13 @@ def test_scores_agree_with_the_evaluation(project, spec, tuning_folder, normalis
 
 def _arguments(**changes) -> argparse.Namespace:
     options = {"study": "tiny", "architecture": ["ViT-XXS-8"], "learning_rates": (0.001, 1e30),
-               "embedding_scales": (5.0,), "samples": (640,), "dataset": "icons"}
+               "embedding_scales": (5.0,), "samples": (640,), "dataset": "icons",
+               "workers": 1, "parallel": 4, "minutes": None}
     return argparse.Namespace(**{**options, **changes})
 
 
 def test_sweep_is_recorded_and_the_best_is_printed(project, tuning_folder, monkeypatch, capsys):
-    monkeypatch.setattr(tune, "train_missing", lambda specs, precision, args: [train(spec) for spec in specs])
+    monkeypatch.setattr(tune, "train_missing", lambda specs, precision, args, deadline: [train(spec) for spec in specs])
     tune.run(_arguments())
     lines = capsys.readouterr().out.splitlines()
     assert yaml.safe_load("\n".join(lines)) == [
@@ -83,6 +84,19 @@ def test_sweep_is_recorded_and_the_best_is_printed(project, tuning_folder, monke
     assert table["status"].tolist() == ["finished", "finished", "failed"]
     assert table["n_items"].eq(42).all() and table["n_classes"].eq(7).all() and table["subset"].eq("large").all()
     assert list(table.columns) == list(tune.COLUMNS)
+
+
+def test_a_sweep_that_was_cut_short_chooses_nothing(project, tuning_folder, monkeypatch, capsys):
+    def one_of_them(specs, precision, args, deadline):
+        assert deadline is not None
+        train(specs[0])
+        return False
+
+    monkeypatch.setattr(tune, "train_missing", one_of_them)
+    assert tune.run(_arguments(minutes=1.0)) == 3
+    told = capsys.readouterr()
+    assert not told.out and "not all trials are finished" in told.err
+    assert len(pd.read_csv(project / "results" / "tiny" / "tuning.csv")) == 1
 
 
 def test_the_best_over_all_budgets_is_chosen():

@@ -14,8 +14,6 @@ def add_arguments(parser) -> None:
     parser.add_argument("--study", help="name or file of a study (default: the one in params.yaml)")
     parser.add_argument("--run", action="append", metavar="RUN", dest="runs", help="only this run (may be repeated)")
     add_machine_arguments(parser)
-    parser.add_argument("--pack", metavar="FILE", help="write all data of the study into one file, and train nothing")
-    parser.add_argument("--unpack", metavar="FILE", help="take the data from such a file, then train")
     parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and train nothing")
     cluster = parser.add_argument_group("engine `cluster`")
     cluster.add_argument("--executor", choices=["slurm", "local"], default="slurm", help="local: for a trial")
@@ -32,35 +30,38 @@ def add_machine_arguments(parser) -> None:
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: by the study's precision)")
     parser.add_argument("--parallel", type=int, default=4, help="on a GPU: runs that share it (default: %(default)s)")
     parser.add_argument("--compile", action="store_true", help="on a GPU: torch.compile the towers")
+    parser.add_argument("--no-graph", action="store_true", help="on a GPU: do not capture steps as CUDA graphs")
+
+
+def deadline_of(args) -> float | None:
+    """Monotonic seconds at which `--minutes` are over, counted from this call; refuses numbers that train nothing.
+
+    Called before torch is imported and data are read: those take their share of the minutes. Raises UserError.
+    """
+    for name in ("workers", "parallel"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            raise UserError(f"--{name} {value} trains nothing", mend="give 1 or more")
+    if args.minutes is not None and not args.minutes > 0:
+        raise UserError(f"--minutes {args.minutes:g} trains nothing", mend="give more than 0")
+    return time.monotonic() + 60 * args.minutes if args.minutes else None
 
 
 def run(args) -> int:
+    deadline = deadline_of(args)
     study = load_study(args.study or params.default_study())
     if study.train.engine == "cluster":
         from . import cluster
 
         return cluster.run_study(study, args)
-    if args.workers is not None and args.workers < 1:
-        raise UserError(f"--workers {args.workers} trains nothing", mend="give 1 or more")
-    from .finished import is_finished, publish
+    from .finished import is_finished
     from .spec import run_specs
 
-    if args.unpack:
-        from .travel import unpack
-
-        unpack(args.unpack, study.study)
     specs = run_specs(study, args.runs)
-    if args.pack:
-        from .travel import pack
-
-        return pack(args.pack, study.study, specs)
     missing = [spec for spec in specs if not is_finished(spec)]
     if args.dry_run:
         return _say(specs, missing)
-    done = train_missing(missing, study.train.precision, args)
-    finished = [spec for spec in specs if is_finished(spec)]
-    for spec in finished:
-        publish(spec)
+    done = train_missing(missing, study.train.precision, args, deadline)
+    finished = publish_finished(specs)
     if not args.runs and len(finished) == len(specs):
         _drop_strangers(study.study, {spec.run for spec in specs})
     if not done:
@@ -69,20 +70,32 @@ def run(args) -> int:
     return 0
 
 
-def train_missing(specs: list, precision: str, args) -> bool:
+def train_missing(specs: list, precision: str, args, deadline: float | None) -> bool:
     """Train what is missing; True when all of it is done, False when time was up."""
     if not specs:
         return True
-    deadline = time.monotonic() + 60 * args.minutes if args.minutes else None
-    if args.device not in (None, "cpu") or precision != "fp32":
+    device = "cpu"
+    if args.device is not None or precision != "fp32":
         from .device import pick_device, train_all_on
 
         device = pick_device(args.device, precision)
-        if device != "cpu":
-            return train_all_on(device, specs, parallel=args.parallel, deadline=deadline, compiled=args.compile)
+    if device != "cpu":
+        return train_all_on(
+            device, specs, parallel=args.parallel, deadline=deadline, compiled=args.compile, graph=not args.no_graph
+        )
     from .schedule import train_all
 
     return train_all(specs, workers=args.workers or os.cpu_count() or 1, deadline=deadline)
+
+
+def publish_finished(specs: list) -> list:
+    """Put what is finished into runs/<study>; returns those specifications."""
+    from .finished import is_finished, publish
+
+    finished = [spec for spec in specs if is_finished(spec)]
+    for spec in finished:
+        publish(spec)
+    return finished
 
 
 def _say(specs: list, missing: list) -> int:

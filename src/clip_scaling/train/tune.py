@@ -5,13 +5,14 @@ The outcome is a table to commit and the lines to put into the study file; `dvc 
 """
 
 import dataclasses
+import sys
 from dataclasses import dataclass
 
 from ..core import params, paths
 from ..core.errors import UserError
 from ..core.files import atomic_path
 from ..core.study import Run, Study, load_study
-from .command import add_machine_arguments, train_missing
+from .command import add_machine_arguments, deadline_of, train_missing
 
 COLUMNS = ("recipe", "architecture", "subset", "samples_seen", "seed", "learning_rate", "token_embedding_lr_scale", "dataset",
            "acc1", "acc5", "mean_reciprocal_rank", "n_items", "n_classes", "status")
@@ -60,7 +61,9 @@ def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
 
-def run(args) -> None:
+def run(args) -> int:
+    """Return 0, or 3 where `--minutes` were over before all trials were done: then nothing is chosen."""
+    deadline = deadline_of(args)
     study = load_study(args.study or params.default_study())
     names = args.architecture or [entry.name for entry in study.train.architectures]
     for name in names:
@@ -69,12 +72,17 @@ def run(args) -> None:
             raise UserError(f"unknown architecture {name!r} in study {study.study}", mend=f"known: {known}")
     if study.train.engine != "embedded":
         raise UserError(f"study {study.study} has learning rates as published", mend="tune a study of our own")
-    table = merged(study.study, trials(study, names, args))
+    found, done = trials(study, names, args, deadline)
+    table = merged(study.study, found)
+    if not done:
+        print("clip-scaling tune: not all trials are finished, so none is chosen; the same command goes on", file=sys.stderr)
+        return 3
     print("\n".join(yaml_lines(table)))
+    return 0
 
 
-def trials(study: Study, names: list[str], args) -> list[Trial]:
-    """Train what the grid of settings asks for, and score it."""
+def trials(study: Study, names: list[str], args, deadline: float | None) -> tuple[list[Trial], bool]:
+    """Train what the grid of settings asks for, and score it; False where time was up before all were done."""
     from .finished import is_finished
     from .scoring import tuning_set
 
@@ -86,9 +94,8 @@ def trials(study: Study, names: list[str], args) -> list[Trial]:
         for name in names for samples in args.samples for rate in args.learning_rates for scale in args.embedding_scales
     ]
     missing = [spec for spec in specs if not is_finished(spec)]
-    if missing:
-        train_missing(missing, study.train.precision, args)
-    return [_trial(spec, args.dataset, scored) for spec in specs if is_finished(spec)]
+    done = train_missing(missing, study.train.precision, args, deadline)
+    return [_trial(spec, args.dataset, scored) for spec in specs if is_finished(spec)], done
 
 
 def _spec(study: Study, name: str, subset: str, samples: int, rate: float, scale: float):
