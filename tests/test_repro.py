@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from clip_scaling import repro
 from clip_scaling.repro import forget_the_dead
 
 
@@ -44,3 +45,39 @@ def test_a_lock_of_another_form_stays(tmp_path, content):
 def test_no_lock_is_no_error(tmp_path):
     forget_the_dead(tmp_path / "nowhere" / "rwlock")
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.fixture
+def gpu_study(tmp_path, monkeypatch, root):
+    """A project with the gpu study and no GPU; what DVC is started for is noted instead."""
+    import torch
+
+    started = []
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(tmp_path))
+    monkeypatch.delenv("CLIP_SCALING_CACHE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(repro, "_dvc_repro", lambda root, args: started.append(args.targets) or 0)
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "gpu.yaml").write_text((root / "studies" / "gpu.yaml").read_text())
+    return started
+
+
+def test_a_study_for_a_gpu_is_refused_at_once_where_there_is_none(gpu_study, clip_scaling):
+    for targets in ([], ["train"], ["prepare", "evaluate"]):
+        ended = clip_scaling("repro", "--study", "gpu", *targets)
+        assert ended.code == 2 and "study gpu is trained on a GPU: no GPU that torch can use" in ended.err
+    assert not gpu_study
+
+
+def test_its_data_are_prepared_without_one(gpu_study, clip_scaling):
+    assert clip_scaling("repro", "--study", "gpu", "prepare", "subset").code == 0
+    assert gpu_study == [["prepare", "subset"]]
+
+
+def test_it_needs_none_once_all_runs_are_finished(gpu_study, clip_scaling, monkeypatch):
+    from clip_scaling.train import finished, spec
+
+    monkeypatch.setattr(spec, "run_specs", lambda study: ["one"])
+    monkeypatch.setattr(finished, "is_finished", lambda one: True)
+    assert clip_scaling("repro", "--study", "gpu").code == 0 and gpu_study == [[]]

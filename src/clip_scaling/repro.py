@@ -13,6 +13,8 @@ from .core.files import write_json
 from .core.params import default_study, select_study
 from .core.study import Study, load_study, study_path
 
+# Stages that neither train nor need what was trained.
+_NO_TRAINING = {"published", "claims", "prepare", "subset", "fit@published", "figure@published"}
 _SHIPPED = {"smoke", "cpu", "gpu", "laion", "published"}
 
 
@@ -32,6 +34,8 @@ def run(args) -> int:
     path = study_path(args.study or default_study())
     study = load_study(str(path))
     _check(study, path)
+    if not args.targets or not set(args.targets) <= _NO_TRAINING:
+        _check_device(study, path)
     paths.cache().mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(paths.cache() / "repro.lock", timeout=0):
@@ -52,6 +56,27 @@ def _check(study: Study, path: Path) -> None:
         for entry in study.train.architectures:
             if entry.name not in known:
                 raise UserError(f"unknown architecture {entry.name!r}", where=path, mend=f"known: {', '.join(known)}")
+
+
+def _check_device(study: Study, path: Path) -> None:
+    """Refuse a study for a GPU where there is none, unless all its runs are finished already."""
+    if study.train.engine != "embedded" or study.train.precision == "fp32":
+        return
+    from .train.finished import is_finished
+    from .train.spec import run_specs
+
+    try:
+        if all(is_finished(spec) for spec in run_specs(study)):
+            return
+    except UserError:
+        pass  # no data yet: nothing is finished
+    from .train.device import pick_device
+
+    try:
+        pick_device(None, study.train.precision)
+    except UserError as error:
+        mend = "train it where there is one (`clip-scaling travel --help`), or reproduce another study"
+        raise UserError(f"study {study.study} is trained on a GPU: {error.what}", where=path, mend=mend) from None
 
 
 def _relative(path: Path, root: Path) -> str:
