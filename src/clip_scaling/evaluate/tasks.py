@@ -12,7 +12,7 @@ from .folder import Folder, Kind, read_split, split_digest
 from .model import Model
 from .score import Score
 
-_VERSION = 1  # raise when a task's numbers change for equal input
+VERSION = 1  # raise when a task's numbers change for equal input
 NEAR_DUPLICATE = "near_duplicate"
 PROBES = {"10shot": 10, "25shot": 25, "full": None}
 
@@ -122,12 +122,15 @@ def _say(sentence: str) -> None:  # once a process, not once a model
     print(sentence, file=sys.stderr)
 
 
+def content(folder: Folder) -> list[str]:
+    """Digests of a set's splits: what scores on it depend on, the model apart."""
+    return [split_digest(folder, part) for part in ("train", "test", NEAR_DUPLICATE) if folder.has(part)]
+
+
 def kept(task, model: Model, folder: Folder, settings: object = None) -> list[Score]:
     """`task(model, folder)`, read back where this model was scored on this content before."""
-    parts = [part for part in ("train", "test", NEAR_DUPLICATE) if folder.has(part)]
-    content = [task.__name__, model.content, model.device, folder.name, settings, _VERSION,
-               [split_digest(folder, part) for part in parts]]
-    path = paths.cache() / "evaluations" / f"{digest(content)}.json"
+    known = [task.__name__, model.content, model.device, folder.name, settings, VERSION, content(folder)]
+    path = paths.cache() / "evaluations" / f"{digest(known)}.json"
     if path.is_file():
         return [Score(**row) for row in read_json(path)]
     scores = task(model, folder)

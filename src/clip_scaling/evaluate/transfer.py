@@ -17,7 +17,7 @@ from .score import Score
 from .zeroshot import classifier
 
 VALIDATION_ITEMS = 1000  # of a task, at most: they choose the mix and nothing else
-_VERSION = 1  # raise when numbers change for equal input
+VERSION = 1  # raise when numbers change for equal input
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def transfer(model: Model, plan: Transfer, recipe: Recipe) -> Outcome:
                for folder in folders]
     shape = [len(plan.shifts), len(plan.joint)]
     path = paths.cache() / "evaluations" / (
-        digest(["transfer", model.content, model.device, content, shape, asdict(recipe), _VERSION]) + ".json"
+        digest(["transfer", model.content, model.device, content, shape, asdict(recipe), VERSION]) + ".json"
     )
     if path.is_file():
         read = read_json(path)

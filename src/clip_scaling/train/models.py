@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.files import atomic_path, read_json, write_json, write_tensors
+from ..core.files import atomic_path, digest, read_json, sha256, write_json, write_tensors
 
 CONTEXT_LENGTH = 16  # of our own architectures: captions are a few words
 # How bytes become input, (byte / 255 - mean) / std. Icons are ink on white: with white as zero, the small towers learn
@@ -16,6 +16,8 @@ NORMALISATIONS = {"open_clip": None, "ink": {"mean": [1.0, 1.0, 1.0], "std": [1.
 _FOLDER = Path(__file__).parent / "architectures"
 _TOKENIZER_FILE = "bpe.txt.gz"
 _OPEN_CLIP_FILE = "open_clip_config.json"
+MODEL_FILES = ("model.safetensors", "model.json", _OPEN_CLIP_FILE, _TOKENIZER_FILE)
+LEFT_BEHIND = "model.sha256"  # in a run's folder whose weights stayed on the machine that trained it: `model_digest`
 
 
 def own_architectures() -> list[str]:
@@ -111,15 +113,30 @@ def save_model(model, config: dict, tokenizer_path: Path, folder: Path) -> None:
     write_tensors(folder / "model.safetensors", weights)
 
 
+def model_digest(run_dir: Path) -> str:
+    """Hex digest of a run's model, tokenizer included, wherever its weights are. Raises UserError where none is."""
+    if (run_dir / LEFT_BEHIND).is_file() and not (run_dir / MODEL_FILES[0]).is_file():
+        return (run_dir / LEFT_BEHIND).read_text(encoding="utf-8").strip()
+    _present(run_dir)
+    return digest([[name, sha256(run_dir / name)] for name in MODEL_FILES if (run_dir / name).is_file()])
+
+
+def _present(run_dir: Path) -> None:
+    if (run_dir / LEFT_BEHIND).is_file() and not (run_dir / MODEL_FILES[0]).is_file():
+        what = "its weights stayed on the machine that trained it, with the scores of other evaluation settings"
+        raise UserError(what, where=run_dir, mend="evaluate it there, or remove its record from .cache/runs and train it again")
+    for name in ("model.json", "model.safetensors", _TOKENIZER_FILE):
+        if not (run_dir / name).is_file():
+            raise UserError("is missing", where=run_dir / name, mend="run `clip-scaling train` again")
+
+
 def load_model(run_dir: Path):
     """The model (eval mode, fp32, CPU) and the tokenizer of a run's folder. Raises UserError where a file is broken."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     run_dir = Path(run_dir)
-    for name in ("model.json", "model.safetensors", _TOKENIZER_FILE):
-        if not (run_dir / name).is_file():
-            raise UserError("is missing", where=run_dir / name, mend="run `clip-scaling train` again")
+    _present(run_dir)
     try:
         config = read_json(run_dir / "model.json")
         tokenizer = load_tokenizer(run_dir / _TOKENIZER_FILE, config["text_cfg"]["context_length"])
