@@ -3,6 +3,8 @@
 A small study is trained twice, two runs at a time with one thread each: by this package from an empty cache (decoding
 the shards included), and by open_clip_train 3.3 as it comes, one process a run. Samples per second are those within a
 run, start-up left out; wall and processor time are those of the whole study.
+
+`--mfu` and `--spread` measure a device instead: its throughput, and how far two runs of one specification differ on it.
 """
 
 import json
@@ -21,6 +23,7 @@ from ..core.files import write_json
 from ..core.params import default_study
 from ..core.study import Run, Study, load_study
 from .models import load_tokenizer, model_config
+from .schedule import cost
 
 _OURS = """
 import sys
@@ -62,13 +65,16 @@ def add_arguments(parser) -> None:
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
     parser.add_argument("--mfu", metavar="ARCHITECTURE", help="instead: bf16 throughput on one GPU, full-size input")
     parser.add_argument("--batch-size", type=int, default=1024, help="with --mfu (default: %(default)s)")
-    parser.add_argument("--device", help="with --mfu (default: cuda)")
+    parser.add_argument("--spread", action="store_true", help="instead: how far two runs of one specification differ on a GPU")
+    parser.add_argument("--device", help="with --mfu and --spread (default: cuda)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements here, too")
 
 
 def run(args) -> None:
     if args.mfu:
         return _mfu(args)
+    if args.spread:
+        return _spread(args)
     study = load_study(args.study or default_study())
     with tempfile.TemporaryDirectory(prefix="clip-scaling-bench-") as folder:
         ours = _ours(study, args, Path(folder))
@@ -97,6 +103,54 @@ def _mfu(args) -> None:
 
         name = torch.cuda.get_device_name(device)
         print(f"MFU {100 * share:.1f} % of {peak_flops(name) / 1e12:.0f} TFLOP/s ({name}, dense bf16)")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far two runs of one specification differ: in weights, in the last losses, and in how many weights at all."""
+
+    largest: float
+    norm: float
+    loss: float
+    differing: float
+
+
+def _spread(args) -> None:
+    """Train the study's smallest tower twice, for `--samples`, and print the difference."""
+    from .device import pick_device
+
+    study = load_study(args.study or default_study())
+    device = pick_device(args.device, "bf16")
+    spec = min(specs(study, args.samples), key=lambda spec: (cost(spec), spec.run))
+    found = measure_spread(spec, device)
+    print(f"{spec.run}, {spec.samples_seen:,} samples seen, {spec.precision}, twice on {device}: "
+          f"{100 * found.differing:.3g} % of the weights differ, by {found.largest:.3g} at most, "
+          f"{found.norm:.3g} of their norm; the mean loss of the last tenth by {found.loss:.3g}")
+    if args.json:
+        write_json(args.json, {"spec": spec.run, "device": device, **asdict(found)})
+
+
+def measure_spread(spec, device: str) -> Spread:
+    """Train `spec` twice on a device, with the engine of a GPU and from the beginning, and compare the ends."""
+    import numpy as np
+    import torch
+
+    from .resident import ResidentPool, ResidentSession
+
+    ends = []
+    with tempfile.TemporaryDirectory(prefix="clip-scaling-spread-") as empty:
+        for _ in range(2):
+            session = ResidentSession(spec, ResidentPool(device), checkpoints=Path(empty))
+            session.advance(spec.steps)
+            session.check()
+            weights = torch.cat([value.detach().flatten().double().cpu() for value in session.optimizer.values.values()])
+            ends.append((weights, float(np.mean(session.losses[-max(1, spec.steps // 10):]))))
+    (one, loss), (other, other_loss) = ends
+    differences = (one - other).abs()
+    return Spread(
+        largest=differences.max().item(), norm=(differences.norm() / one.norm()).item(), loss=abs(loss - other_loss),
+        differing=(differences > 0).double().mean().item(),
+    )
 
 
 def specs(study: Study, samples: int) -> list:
@@ -134,8 +188,6 @@ def _ours(study: Study, args, folder: Path) -> Measured:
 
 
 def _theirs(study: Study, args, folder: Path) -> Measured:
-    from .schedule import cost
-
     wanted = sorted(specs(study, args.samples), key=cost, reverse=True)
 
     def study_of_processes() -> None:

@@ -76,7 +76,8 @@ class Session:
 
     engine = "host"  # its last digits are its own: a checkpoint goes on with the engine that wrote it
 
-    def __init__(self, spec: RunSpec, *, workers: int = 0, device: str = "cpu"):
+    def __init__(self, spec: RunSpec, *, workers: int = 0, device: str = "cpu", checkpoints: Path | None = None):
+        """`checkpoints`: folder of its own instead of the one that all runs of this specification go on from."""
         self.spec, self.step, self.seconds = spec, 0, 0.0
         self.config = model_config(
             spec.config, load_tokenizer(Path(spec.tokenizer), spec.config["text_cfg"]["context_length"])
@@ -91,7 +92,7 @@ class Session:
         self.device_name, self.energy_kwh = processor(), None
         self._features, self._loss = features(self.model), open_clip.ClipLoss()
         self._workers = workers
-        self._folder = paths.cache() / "checkpoints" / spec.digest
+        self._folder = checkpoints or paths.cache() / "checkpoints" / spec.digest
         self._load_data()
         self._resume()
 

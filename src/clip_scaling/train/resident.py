@@ -8,6 +8,7 @@ graph after a few ordinary ones and replayed, so that a small model is not bound
 import contextlib
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -58,11 +59,14 @@ class ResidentSession(Session):
 
     engine = "resident"
 
-    def __init__(self, spec: RunSpec, pool: ResidentPool, *, compiled: bool | str = False, graph: bool = True):
+    def __init__(
+        self, spec: RunSpec, pool: ResidentPool, *, compiled: bool | str = False, graph: bool = True,
+        checkpoints: Path | None = None,
+    ):
         self._pool, self._device = pool, pool.device
         self._on_gpu = self._device.type == "cuda"
         self._stream = torch.cuda.Stream(self._device) if self._on_gpu else None
-        super().__init__(spec, device=str(self._device))
+        super().__init__(spec, device=str(self._device), checkpoints=checkpoints)
         if self._on_gpu:
             self.device_name = torch.cuda.get_device_name(self._device)
         if compiled:
