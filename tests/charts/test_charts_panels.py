@@ -31,9 +31,9 @@ def test_the_chart_leaves_its_table_alone(points):
 
 def test_a_model_left_out_is_hollow_and_never_pale(points):
     marked = points.assign(fitted=["left out"] + ["fitted"] * (len(points) - 1))
-    layers = panels.error_against_compute(marked).to_dict()["concat"][0]["layer"]
-    assert [layer["mark"]["filled"] for layer in layers] == [True, False]
-    assert all("opacity" not in layer["encoding"] for layer in layers)
+    encoding = panels.error_against_compute(marked).to_dict()["concat"][0]["layer"][-1]["encoding"]
+    assert encoding["fillOpacity"]["condition"] == {"test": "datum.fitted === 'left out'", "value": 0}
+    assert encoding["stroke"]["field"] == encoding["color"]["field"] and "opacity" not in encoding
 
 
 def test_shared_axes_are_the_same_in_each_panel(points):

@@ -18,6 +18,7 @@ COMPUTE = (
 
 # Marks wanted: labels beside each other need more room than labels above each other, and powers of ten most.
 POWERS, ACROSS, UP = 2, 3, 4
+ALL = 100.5  # per cent: no error is larger, and a point at 100 is not cut in half
 _MANTISSAS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
 
 
@@ -25,7 +26,7 @@ def domain(*values: pd.Series, most: float = math.inf) -> tuple[float, float]:
     """Ends of an axis: all positive `values` and a little room, since points on the frame are cut; at most `most`."""
     positive = pd.concat(values).pipe(lambda all_values: all_values[all_values > 0])
     low, high = float(positive.min()), float(positive.max())
-    room = max((high / low) ** 0.05, 1.05)
+    room = max((high / low) ** 0.05, 1.02)
     return float(f"{low / room:.4g}"), float(f"{max(min(high * room, most), high):.4g}")
 
 
@@ -43,7 +44,8 @@ def _ladder(low: float, high: float) -> Iterator[list[float]]:
         yield _inside(low, high, (step * 10.0**power for power in powers for step in steps))
     for power in range(powers[-1], powers[-1] - 15, -1):
         for step in (5 * 10.0**power, 2 * 10.0**power, 10.0**power):
-            yield _inside(low, high, (i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)))
+            whole = range(math.ceil(low / step), math.floor(high / step) + 1)
+            yield _inside(low, high, (i * step for i in whole))
 
 
 def _inside(low: float, high: float, marks: Iterator[float]) -> list[float]:
@@ -68,5 +70,6 @@ def written(value: float) -> str:
     """Compute as its axis writes it, three digits: 2.25×10¹¹."""
     if value < 1e5:
         return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
-    power = math.floor(math.log10(value))
-    return f"{value / 10.0**power:.3g}×10" + str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    mantissa, power = f"{value:.2e}".split("e+")
+    raised = str(int(power)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{float(mantissa):g}×10{raised}"

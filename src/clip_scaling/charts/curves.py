@@ -49,7 +49,7 @@ def learning_curves(rows: pd.DataFrame, measure: Measure = ERROR) -> alt.LayerCh
     labels = sorted(rows["label"].dropna().unique(), key=lambda text: (len(text), text))
     label = _choice("budget_choice", "budget ", labels)
     shown = rows[measure.column] * measure.factor
-    ends = axes.domain(shown, most=100.5 if measure.factor == 100 else float("inf"))
+    ends = axes.domain(shown, most=axes.ALL if measure.factor == 100 else float("inf"))
     base = (
         alt.Chart(rows.assign(shown=shown))
         .transform_filter(

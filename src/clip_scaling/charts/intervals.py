@@ -40,7 +40,8 @@ def exponents(laws: pd.DataFrame) -> alt.LayerChart:
         out = laws[column] < low if side == "left" else laws[column] > high
         if out.any():
             arrow = base.transform_filter(f"isValid(datum.{column}) && !inrange(datum.{column}, [{low}, {high}])")
-            layers.append(arrow.mark_point(shape=f"triangle-{side}", filled=True, size=70).encode(x=alt.datum(end, scale=scale)))
+            arrow = arrow.mark_point(shape=f"triangle-{side}", filled=True, size=70)
+            layers.append(arrow.encode(x=alt.datum(end, scale=scale)))
     return alt.layer(*layers).properties(width=420, height=_steps(laws["family"], 18))
 
 
@@ -73,10 +74,11 @@ def beyond(laws: pd.DataFrame) -> str:
 
 
 def scores(rows: pd.DataFrame, columns: int = 2) -> alt.ConcatChart:
-    """`rows`: cell (a panel each, on the same axis), panel (evaluation set), family, score, low, high, run: fractions."""
+    """`rows`: cell, panel (evaluation set), family, score, low, high (fractions), run. A panel a cell, on one axis."""
     paint = alt.Color("family:N", scale=style.colours(style.in_order(rows["family"])), title="distribution")
     data = rows.assign(**{name: rows[name] * 100 for name in ("score", "low", "high")})
-    x = alt.X("low:Q", title="score (%)", scale=alt.Scale(domain=[0, float(f"{1.03 * data['high'].max():.3g}")], nice=False))
+    most = float(f"{1.03 * data['high'].max():.3g}")
+    x = alt.X("low:Q", title="score (%)", scale=alt.Scale(domain=[0, most], nice=False))
     made = []
     for cell in dict.fromkeys(rows["cell"]):
         base = alt.Chart(data[data["cell"] == cell]).encode(
@@ -91,7 +93,8 @@ def scores(rows: pd.DataFrame, columns: int = 2) -> alt.ConcatChart:
         )
         bars = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q")
         dots = base.mark_point(filled=True, size=50, opacity=1).encode(x="score:Q")
-        made.append(alt.layer(bars, dots).properties(title=cell, width=style.PANEL_WIDTH, height=_steps(rows["family"], 10)))
+        size = {"width": style.PANEL_WIDTH, "height": _steps(rows["family"], 10)}
+        made.append(alt.layer(bars, dots).properties(title=cell, **size))
     return alt.concat(*made, columns=min(columns, len(made)))
 
 

@@ -10,7 +10,7 @@ from . import axes, style
 
 @dataclass(frozen=True)
 class Axis:
-    """A column on an axis; `percent` shows a fraction as per cent; `label` writes marks of a logarithmic one."""
+    """A column on an axis; `percent` shows a fraction as per cent; `label` writes the marks of a logarithmic axis."""
 
     column: str
     title: str
@@ -23,10 +23,8 @@ class Axis:
         return f"{self.column}_pct" if self.percent else self.column
 
     def domain(self, *tables: pd.DataFrame) -> tuple[float, float]:
-        factor = 100 if self.percent else 1
-        return axes.domain(
-            *(rows[self.column] * factor for rows in tables), most=100.5 if self.percent else float("inf")
-        )
+        factor, most = (100, axes.ALL) if self.percent else (1, float("inf"))
+        return axes.domain(*(rows[self.column] * factor for rows in tables), most=most)
 
 
 COMPUTE = Axis("compute", "total compute (GMAC)", label=axes.COMPUTE)
@@ -41,6 +39,7 @@ TOOLTIPS = {
     "unique_samples": ("unique samples", ",.0f"),
     "compute_written": ("compute (GMAC)", None),
     "error": ("error", ".2%"),
+    "value": ("score", ".2%"),
     "standard_error": ("standard error", ".2%"),
     "main_error": ("error on the main set", ".2%"),
     "gpus": ("GPUs", ",.0f"),
@@ -48,7 +47,11 @@ TOOLTIPS = {
     "image_size": ("image size (px)", ".0f"),
     "stage": ("stage", None),
 }
-_TITLES = {"family": "pre-training distribution", "subset": "pre-training set"}
+_TITLES = {
+    "family": "pre-training distribution",
+    "subset": "pre-training set",
+    "intermediate": "fine-tuned in between on",
+}
 
 
 def told(rows: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +60,8 @@ def told(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def tooltips(columns: pd.Index) -> list[alt.Tooltip]:
-    """Tooltips for the columns that are there; what names the run comes first."""
+    """Tooltips for the columns that are there; what names the run comes first, and names its architecture."""
+    columns = columns.drop("architecture") if {"run", "architecture"} <= set(columns) else columns
     return [
         alt.Tooltip(name, title=title, **({"type": "quantitative", "format": form} if form else {"type": "nominal"}))
         for name, (title, form) in TOOLTIPS.items()
@@ -143,18 +147,18 @@ def _panel(
     if paint.join:
         layers.append(_joined(data, at, paint))
     encodings = {**at, **paint.encodings, "tooltip": tooltips(data.columns)}
-    out = data["fitted"] == "left out" if "fitted" in data else pd.Series(False, index=data.index)
-    # Hollow, not pale: a pale point has no contrast to the page. Filled first, since the legend looks like the first.
-    for chosen, filled in ((~out, True), (out, False)):
-        if chosen.any():
-            mark = {"size": 64, "filled": filled, "opacity": 0.9, "strokeWidth": 1.5}
-            layers.append(alt.Chart(data[chosen]).mark_point(**mark).encode(**encodings))
+    if "fitted" in data:
+        # Hollow, not pale: a pale point has no contrast to the page.
+        title = title_of(paint.colour)  # the same as of the fill, so that both have one legend
+        encodings["stroke"] = alt.Stroke(paint.colour, type="nominal", scale=paint.colours, title=title)
+        encodings["fillOpacity"] = alt.condition("datum.fitted === 'left out'", alt.value(0), alt.value(0.9))
+    layers.append(alt.Chart(data).mark_point(size=64, filled=True, opacity=0.9).encode(**encodings))
     return alt.layer(*layers)
 
 
 def _joined(data: pd.DataFrame, at: dict, paint: _Paint) -> alt.Chart:
     """Lines through the points of one value; each value has its dash, so that one line does not hide another."""
-    dash = alt.StrokeDash(paint.join, type="nominal", scale=paint.dashes, legend=None)
+    dash = alt.StrokeDash(paint.join, type="nominal", scale=paint.dashes, title=title_of(paint.join))
     return alt.Chart(data).mark_line(strokeWidth=1.4, opacity=0.8).encode(**at, color=paint.color, strokeDash=dash)
 
 
@@ -201,7 +205,7 @@ def trade_off(rows: pd.DataFrame) -> alt.ConcatChart:
     best = rows[rows["best"]]
     band = best.assign(low=best["low"] * 100, high=best["high"] * 100)
     errors = Axis("error", "predicted error (%)", percent=True)
-    ends = axes.domain(100 * rows["error"], band["low"], band["high"], most=100.5)
+    ends = axes.domain(100 * rows["error"], band["low"], band["high"], most=axes.ALL)
     x = _channel(alt.X, COMPUTE, [rows])
     area = alt.Chart(band).mark_area(color=style.INK, fillOpacity=0.25, stroke=style.INK, strokeWidth=1, clip=True)
     area = area.encode(x=x, y=alt.Y("low", type="quantitative"), y2="high:Q")

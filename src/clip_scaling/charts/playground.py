@@ -100,7 +100,7 @@ def _axes(data: pd.DataFrame) -> dict[str, dict]:
     """Each evaluation set's axis of errors: low, high, ticks. Vega's own would begin anywhere, and lack labels."""
     made = {}
     for name, own in data.groupby("target"):
-        low, high = axes.domain(own["percent"], most=100.5)
+        low, high = axes.domain(own["percent"], most=axes.ALL)
         made[name] = {"low": low, "high": high, "ticks": axes.ticks(low, high)}
     return made
 

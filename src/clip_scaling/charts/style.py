@@ -9,7 +9,8 @@ INK = "#777e88"  # axes and text where no page sets another colour
 PAGES = {"light": "#ffffff", "dark": "#14181e"}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
-DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2])  # a line that lies on another lets it be seen
+# A line that lies on another lets it be seen.
+DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2], [12, 2], [6, 2, 2, 2])
 LEGEND = alt.Legend(symbolFillColor=INK, symbolStrokeColor=INK)  # of shapes and dashes, which have no colour
 
 # Names with a colour, and architectures with a shape, of their own: the same thing looks alike on every page.

@@ -172,10 +172,9 @@ def _easier(moved: pd.DataFrame, tables: StudyTables) -> str:
     said = ""
     for name, own in moved.groupby("dataset"):
         if (own["error"] < own["main_error"]).all():
+            fewer = classes[name] < classes[main]
             said += f" Every model errs less on {named(name)} than on {named(main)}"
-            said += (
-                f": it has {classes[name]:.0f} of the {classes[main]:.0f} classes." if classes[name] < classes[main] else "."
-            )
+            said += f": it has {classes[name]:.0f} of the {classes[main]:,.0f} classes." if fewer else "."
     return said
 
 

@@ -120,9 +120,8 @@ def per_task(number: int) -> save.Figure:
     stage = {9: "zero-shot", 10: "after joint fine-tuning", 11: "after patching"}[number]
     points = getattr(frames, f"figure_{number}")(_published())
     what = f"Figure {number}. Accuracy {stage}, task by task,"
-    chart = panels.panels(
-        points, y=panels.Axis("value", "accuracy (%)", log=False, percent=True), columns=3, height=190
-    )
+    score = panels.Axis("value", "accuracy (%)", log=False, percent=True)
+    chart = panels.panels(points.drop(columns="error"), y=score, columns=3, height=190)
     caption = f"{what} {points['run'].nunique()} models, against compute of pre-training. No fit; Table {number - 3}."
     best = points.loc[points.groupby("panel", sort=False)["value"].idxmax()]
     said = "; ".join(f"{row.panel}: at best {row.value:.1%}" for row in best.itertuples())
@@ -244,7 +243,8 @@ def learning_curves() -> save.Figure:
     return curves.saved(
         curves.thinned(rows),
         STUDY,
-        f"Released top-1 accuracy on ImageNet, {len(rows)} epochs, at most {curves.POINTS} drawn a run.{_fall(rows)} {SOURCE}",
+        f"Released top-1 accuracy on ImageNet, {len(rows):,} epochs, at most {curves.POINTS} drawn a run."
+        f"{_fall(rows)} {SOURCE}",
         notebook="learning_curves_paper",
     )
 
@@ -255,8 +255,9 @@ def _fall(rows: pd.DataFrame) -> str:
     by_run = rows.groupby("run")["error"]
     rows = rows.assign(rise=by_run.diff(), then=by_run.shift(-1))
     worst = rows.loc[rows["rise"].idxmax()]
-    before, after = worst["error"] - worst["rise"], worst["then"]
+    errors = worst["error"] - worst["rise"], worst["error"], worst["then"]
+    before, at, after = (f"{100 * error:.1f} %" for error in errors)
     return (
         f" The spike is in the released results: in epoch {worst['epoch']:.0f} of {worst['run']} the error rises from "
-        f"{before:.1%} to {worst['error']:.1%}, and is {after:.1%} one epoch later."
+        f"{before} to {at}, and is {after} one epoch later."
     )
