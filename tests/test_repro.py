@@ -81,3 +81,51 @@ def test_it_needs_none_once_all_runs_are_finished(gpu_study, clip_scaling, monke
     monkeypatch.setattr(spec, "run_specs", lambda study: ["one"])
     monkeypatch.setattr(finished, "is_finished", lambda one: True)
     assert clip_scaling("repro", "--study", "gpu").code == 0 and gpu_study == [[]]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, root):
+    """A folder with the pipeline, whose stages must never be started."""
+    import shutil
+
+    folder = tmp_path / "project"
+    (folder / "studies").mkdir(parents=True)
+    shutil.copy(root / "dvc.yaml", folder)
+    shutil.copy(root / "studies" / "smoke.yaml", folder / "studies")
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(folder))
+    monkeypatch.setenv("CLIP_SCALING_CACHE", str(folder / ".cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("clip_scaling.repro._dvc_repro", lambda *_: pytest.fail("a stage was started"))
+    return folder
+
+
+HOSTILE = ["a b;touch PWN;.yaml", "$(touch PWN).yaml", "`touch PWN`.yaml", "a&touch PWN&.yaml", "a|touch PWN.yaml",
+           "a\ntouch PWN\n.yaml", "a>PWN.yaml", "a'b.yaml", 'a"b.yaml', "~x.yaml", "a*.yaml", "${study}.yaml", "a\\b.yaml", "ä.yaml"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("place", ["argument", "params", "folder"])
+def test_a_path_that_a_shell_may_obey_is_refused(project, clip_scaling, root, name, place):
+    file = project.parent / (f"{name}/my.yaml" if place == "folder" else name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text((root / "studies/smoke.yaml").read_text().replace("study: smoke", "study: mine"))
+    if place == "params":
+        (project / "params.yaml").write_text(json.dumps({"study": "mine", "study_file": str(file)}))
+        said = clip_scaling("repro", "prepare")
+    else:
+        said = clip_scaling("repro", "prepare", f"--study={file}" if place == "folder" else f"--study=../{name}")
+    assert said.code == 2 and "a shell may obey" in said.err and said.err.count("\n") == 1
+    assert not list(project.parent.rglob("PWN"))
+    assert place == "params" or not (project / "params.yaml").exists()
+
+
+@pytest.mark.parametrize("stage", ["train;touch PWN", "$(x)", "a b"])
+def test_a_stage_that_is_none_is_refused(project, clip_scaling, stage):
+    said = clip_scaling("repro", "--study", "smoke", stage)
+    assert said.code == 2 and "STAGE" in said.err
+
+
+def test_a_file_is_no_option(project, clip_scaling, root):
+    (project / "-x.yaml").write_text((root / "studies/smoke.yaml").read_text())
+    said = clip_scaling("repro", "--study=-x.yaml")
+    assert said.code == 2 and "no - in front" in said.err

@@ -10,7 +10,7 @@ from pathlib import Path
 from .core import paths
 from .core.errors import UserError
 from .core.files import write_json
-from .core.params import default_study, select_study
+from .core.params import default_study, select_study, shell_safe
 from .core.study import Study, load_study, study_path
 
 # Stages that neither train nor need what was trained.
@@ -32,6 +32,9 @@ def run(args) -> int:
     if not (root / "dvc.yaml").is_file():
         raise UserError("no dvc.yaml here or above", where=Path.cwd(), mend="run it inside the project's folder")
     path = study_path(args.study or default_study())
+    study_file = shell_safe(_relative(path, root), where="study file")
+    for target in args.targets:
+        shell_safe(target, where="STAGE")
     study = load_study(str(path))
     _check(study, path)
     if not args.targets or not set(args.targets) <= _NO_TRAINING:
@@ -39,7 +42,7 @@ def run(args) -> int:
     paths.cache().mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(paths.cache() / "repro.lock", timeout=0):
-            select_study(study.study, _relative(path, root))
+            select_study(study.study, study_file)
             forget_the_dead(root / ".dvc" / "tmp" / "rwlock")
             return _dvc_repro(root, args)
     except Timeout:
