@@ -79,3 +79,76 @@ def test_lost_row_differs_and_record_is_written(project, clip_scaling):
 def test_no_reference_is_a_sentence(project, clip_scaling):
     done = clip_scaling("verify", "--study", "s")
     assert done.code == 2 and "no reference" in done.err
+
+
+def rows(change):
+    return lambda text: "\n".join([(lines := text.splitlines())[0], *change(lines[1:])]) + "\n"
+
+
+HARM = {
+    "a leading value in each row": rows(lambda lines: [f"x,{line}" for line in lines]),
+    "all rows doubled": rows(lambda lines: lines * 2),
+    "an extra column": lambda text: "\n".join(f"{line},1" for line in text.splitlines()) + "\n",
+    "a column doubled": lambda text: "\n".join(f"{line},{line.split(',')[0]}" for line in text.splitlines()) + "\n",
+    "utf-16": lambda text: text.encode("utf-16"),
+    "utf-16 without a mark": lambda text: text.encode("utf-16-le"),
+    "semicolons": lambda text: text.replace(",", ";"),
+    "no key column": lambda text: "\n".join(",".join(line.split(",")[1:]) for line in text.splitlines()) + "\n",
+    "no last column": lambda text: "\n".join(",".join(line.split(",")[:-1]) for line in text.splitlines()) + "\n",
+    "empty": lambda text: "",
+    "a row too long": rows(lambda lines: [lines[0] + ",1", *lines[1:]]),
+    "a row too short": rows(lambda lines: [lines[0].rpartition(",")[0], *lines[1:]]),
+    "compressed": lambda text: __import__("gzip").compress(text.encode()),
+    "an open quotation mark": rows(lambda lines: ['"' + lines[0], *lines[1:]]),
+    "NUL": lambda text: text.replace("s,", "s\0,"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+@pytest.mark.parametrize("table", ["runs.csv", "scores.csv"])
+@pytest.mark.parametrize("place", ["results/s", "reference/s"])
+def test_a_table_that_is_none_is_a_sentence(project, clip_scaling, harm, table, place):
+    clip_scaling("verify", "--study", "s", "--accept")
+    path = project / place / table
+    changed = HARM[harm](path.read_text())
+    path.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
+    for words in ([], ["--record"]):
+        said = clip_scaling("verify", "--study", "s", *words)
+        assert said.code == 2 and said.err.count("\n") == 1 and table in said.err, said
+    assert not (project / "results/s/verification.json").exists()
+    before = (project / "reference/s" / table).read_bytes()
+    if place == "results/s":
+        assert clip_scaling("verify", "--study", "s", "--accept").code == 2
+        assert (project / "reference/s" / table).read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", '{"scores.csv": 1}', '{"scores.csv": {"value": 1}}', "[" * 5000,
+                                  '{"scores.csv": {"value": {"a": "b"}}}', '{"scores.csv": {"value": {"t d acc1": NaN}}}',
+                                  '{"scores.csv": {"value": {"t d acc1": 1e9}}}', '{"laws.csv": {"within_interval": 7}}', b"\xff\xfe"])
+def test_a_tolerance_that_is_none_is_a_sentence(project, clip_scaling, text):
+    clip_scaling("verify", "--study", "s", "--accept")
+    (project / "reference/s/tolerance.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    said = clip_scaling("verify", "--study", "s")
+    assert said.code == 2 and "tolerance.json" in said.err and said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["a/../../../x", "..", "/etc", "", "a b", "a/b", "x\n", "\x1b[31m", ".", "a" * 65, "../x.yaml/.."])
+@pytest.mark.parametrize("word", ["--record", "--accept", "--json"])
+def test_a_name_leads_nowhere_else(project, clip_scaling, name, word):
+    before = sorted(project.parent.rglob("*"))
+    said = clip_scaling("verify", f"--study={name}", word)
+    assert said.code == 2 and "is no name of a study" in said.err and "\x1b" not in said.err
+    assert sorted(project.parent.rglob("*")) == before
+
+
+def test_without_repeated_seeds_nothing_may_move(project, clip_scaling):
+    """As for the published numbers: no spread, no tolerance, whatever the number of items."""
+    for name in ("runs.csv", "scores.csv"):
+        path = project / "results/s" / name
+        path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("s,r1")).replace("1000000", "10"))
+    assert clip_scaling("verify", "--study", "s", "--accept").code == 0
+    assert json.loads((project / "reference/s/tolerance.json").read_text())["laws.csv"] == {"within_interval": False}
+    path, text = project / "results/s/scores.csv", (project / "results/s/scores.csv").read_text()
+    for value, code in (("0.5", 0), ("0.50000001", 0), ("0.50001", 1), ("0.49999", 1)):
+        path.write_text(text.replace(",0.5,", f",{value},"))
+        assert clip_scaling("verify", "--study", "s").code == code, value

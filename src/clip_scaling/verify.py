@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from .core import paths
-from .core.errors import UserError
+from .core.cells import read_cells
+from .core.errors import UserError, listed, short
 from .core.files import read_json, write_json
-from .core.schema import LAWS, RUNS, SCORES
+from .core.schema import LAWS, RUNS, SCORES, TABLES, validate
+from .core.study import is_name
 
 # Columns that name a row. Timings differ from machine to machine and are no result.
 KEYS = {
@@ -65,6 +67,9 @@ def run(args) -> int:
     """0 where nothing differs (or with --record, --accept), 1 where something does."""
     studies = args.study or sorted(folder.name for folder in _reference("").glob("*") if folder.is_dir())
     studies = [Path(study).stem if study.endswith((".yaml", ".yml")) else study for study in studies]
+    for study in studies:
+        if not is_name(study):
+            raise UserError(f"{short(study)!r} is no name of a study", mend="give letters, digits and . _ -, such as cpu")
     if args.accept:
         for study in studies:
             accept(study)
@@ -93,12 +98,15 @@ def accept(study: str) -> None:
     source, target = paths.results(study), _reference(study)
     if not (source / "scores.csv").is_file():
         raise UserError(f"no results of study {study!r}", where=source, mend="reproduce it first")
+    for name in KEYS:
+        if (source / name).is_file():
+            _read(source / name)
+    runs, scores = _read(source / "runs.csv"), _read(source / "scores.csv")
+    spread = seed_spread(runs, scores)
     target.mkdir(parents=True, exist_ok=True)
     for name in KEYS:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
-    runs, scores = _read(source / "runs.csv"), _read(source / "scores.csv")
-    spread = seed_spread(runs, scores)
     # Without repeated seeds (the published numbers) nothing may move.
     write_json(target / "tolerance.json", {"scores.csv": {"value": spread}, "laws.csv": {"within_interval": bool(spread)}})
 
@@ -120,15 +128,33 @@ def compare(study: str) -> list[Comparison]:
     reference = _reference(study)
     if not reference.is_dir():
         raise UserError(f"study {study!r} has no reference", where=reference, mend="make one with verify --accept")
-    tolerance = read_json(reference / "tolerance.json") if (reference / "tolerance.json").is_file() else {}
+    tolerance = _tolerance(reference / "tolerance.json")
     tables = [name for name in KEYS if (reference / name).is_file()]
     return [_compare_table(study, name, reference, tolerance.get(name, {})) for name in tables]
+
+
+def _tolerance(path: Path) -> dict:
+    """{"scores.csv": {"value": {"task dataset metric": spread}}, "laws.csv": {"within_interval": bool}}; {} without a file."""
+    try:
+        stated = read_json(path) if path.is_file() else {}
+        spreads = stated.get("scores.csv", {}).get("value", {})
+        within = stated.get("laws.csv", {}).get("within_interval", False)
+        if isinstance(within, bool) and all(0 <= value <= 1 for value in spreads.values()):
+            return {"scores.csv": {"value": spreads}, "laws.csv": {"within_interval": within}}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        pass
+    raise UserError("states no tolerance: spreads in [0, 1] and whether laws may move", where=path,
+                    mend="restore it from git, or make it anew with verify --accept")
 
 
 def _compare_table(study: str, name: str, reference: Path, tolerance: dict) -> Comparison:
     wanted = _read(reference / name)
     present = paths.results(study) / name
     found = _read(present) if present.is_file() else wanted.iloc[:0]
+    if set(found.columns) != set(wanted.columns):
+        odd = sorted(set(found.columns) ^ set(wanted.columns))
+        raise UserError(f"has other columns than the reference: {listed(odd)}", where=present,
+                        mend=f"make it anew, or compare with {reference / name}")
     keys = KEYS[name]
     both = wanted.merge(found, on=keys, how="outer", suffixes=("_wanted", "_found"), indicator=True)
     outcomes = [_outcome(row, wanted.columns.difference(keys), name, tolerance) for _, row in both.iterrows()]
@@ -173,7 +199,7 @@ def _allowed(row, column: str, wanted: str, found: str, name: str, tolerance: di
     if name == "scores.csv" and column == "value" and tolerance.get("value"):
         spread = tolerance["value"].get(" ".join(row[key] for key in _SCORE), 0.0)
         return difference <= max(spread, 3 * _binomial(float(wanted), row["n_items_wanted"]))
-    if name == "laws.csv" and tolerance.get("within_interval") and row["low_wanted"]:
+    if name == "laws.csv" and tolerance.get("within_interval") and row["low_wanted"] and row["high_wanted"]:
         inside = float(row["low_wanted"]) <= float(row["value_found"] or "nan") <= float(row["high_wanted"])
         return inside and column in ("value", "low", "high", "insample_mae_pp", "heldout_mae_pp")
     return False
@@ -184,7 +210,17 @@ def _binomial(value: float, items: str) -> float:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    """A valid table as text, each row named once. Raises UserError."""
+    frame, keys = read_cells(path), KEYS[path.name]
+    if path.stem in TABLES:
+        validate(frame, TABLES[path.stem], where=path)
+    missing = [name for name in keys if name not in frame.columns]
+    if missing:
+        raise UserError(f"lacks column {listed(missing)}", where=path, mend="reproduce it, or restore it from git")
+    double = frame.duplicated(keys)
+    if double.any():
+        raise UserError(f"row {listed(frame.loc[double.idxmax(), keys])} stands twice", where=path, mend="keep one of the two")
+    return frame
 
 
 def _reference(study: str) -> Path:

@@ -6,19 +6,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .errors import UserError
+from .cells import read_cells
+from .errors import UserError, listed, short
 from .files import atomic_path
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `kind` is text, whole, number or fraction (a number in [0, 1]); `unit` and `about` are for readers."""
+    """A column: `kind` is text, whole, number or fraction (a number in [0, 1]); `unit` and `about` are for readers.
+
+    Numbers lie above `above`; a whole number is below 2**53, so that a table holds it exactly. `known`: the only texts.
+    """
 
     name: str
     kind: str
     about: str
     unit: str = ""
     optional: bool = False  # the cell may be empty
+    above: float = -np.inf
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,9 @@ class Table:
         return [column.name for column in self.columns]
 
 
+STATUSES = ("finished", "failed", "released")
+_EXACT = 2**53  # whole numbers below are exact as floating point
+
 RUNS = Table(
     "runs",
     (
@@ -42,16 +51,16 @@ RUNS = Table(
         Column("family", "text", "pre-training distribution"),
         Column("subset", "text", "pre-training subset"),
         Column("architecture", "text", "open_clip model configuration"),
-        Column("parameters", "whole", "parameters of both towers", optional=True),
-        Column("gmacs_per_sample", "number", "forward pass of one image-text pair", "GMAC"),
-        Column("unique_samples", "whole", "distinct pairs in the subset", optional=True),
-        Column("samples_seen", "whole", "pairs seen in training, repeats counted"),
-        Column("batch_size", "whole", "global batch", optional=True),
-        Column("learning_rate", "number", "peak learning rate", optional=True),
-        Column("warmup_steps", "whole", "linear warm-up", "steps", optional=True),
+        Column("parameters", "whole", "parameters of both towers", optional=True, above=0),
+        Column("gmacs_per_sample", "number", "forward pass of one image-text pair", "GMAC", above=0),
+        Column("unique_samples", "whole", "distinct pairs in the subset", optional=True, above=0),
+        Column("samples_seen", "whole", "pairs seen in training, repeats counted", above=0),
+        Column("batch_size", "whole", "global batch", optional=True, above=0),
+        Column("learning_rate", "number", "peak learning rate", optional=True, above=0),
+        Column("warmup_steps", "whole", "linear warm-up", "steps", optional=True, above=-1),
         Column("precision", "text", "numeric precision of training", optional=True),
-        Column("seed", "whole", "seed of initialisation and order", optional=True),
-        Column("status", "text", "finished, failed or released"),
+        Column("seed", "whole", "seed of initialisation and order", optional=True, above=-1),
+        Column("status", "text", "finished, failed or released", known=STATUSES),
         Column("source", "text", "what made the row: stage, table, file or repository"),
     ),
     ("study", "run"),
@@ -67,9 +76,9 @@ SCORES = Table(
         Column("split", "text", "part of the evaluation set"),
         Column("metric", "text", "acc1, acc5, mean_per_class_recall, image_retrieval_recall@5 ..."),
         Column("value", "fraction", "score, larger is better"),
-        Column("n_items", "whole", "images or queries scored", optional=True),
-        Column("n_classes", "whole", "classes, or candidates of a retrieval", optional=True),
-        Column("seed", "whole", "seed of the evaluation", optional=True),
+        Column("n_items", "whole", "images or queries scored", optional=True, above=0),
+        Column("n_classes", "whole", "classes, or candidates of a retrieval", optional=True, above=0),
+        Column("seed", "whole", "seed of the evaluation", optional=True, above=-1),
         Column("source", "text", "what made the row: stage, table, file or repository"),
     ),
     ("study", "run", "task", "dataset", "split", "metric", "seed"),
@@ -85,7 +94,7 @@ TIMINGS = Table(
         Column("device", "text", "processor that trained"),
         Column("versions", "text", "python, torch and open_clip"),
         Column("energy_kwh", "number", "measured by the device; empty: not measured", "kWh", optional=True),
-        Column("loss_spikes", "whole", "steps whose loss jumped", optional=True),
+        Column("loss_spikes", "whole", "steps whose loss jumped", optional=True, above=-1),
         Column("finished_at", "text", "UTC time", optional=True),
     ),
     ("study", "run"),
@@ -107,8 +116,8 @@ LAWS = Table(
         Column("high", "number", "upper end of the 95 % interval", optional=True),
         Column("interval_method", "text", "how the interval was made"),
         Column("status", "text", "how the fit ended"),
-        Column("n_points", "whole", "models fitted"),
-        Column("n_left_out", "whole", "models left out, near chance or failed"),
+        Column("n_points", "whole", "models fitted", above=-1),
+        Column("n_left_out", "whole", "models left out, near chance or failed", above=-1),
         Column("insample_mae_pp", "number", "mean absolute error on the fitted models", "pp", optional=True),
         Column("heldout_mae_pp", "number", "the same on held out", "pp", optional=True),
     ),
@@ -123,11 +132,7 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise UserError("no such table", where=path, mend="run `make repro`, or name an existing file")
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"is no CSV table ({error})", where=path, mend="save it as UTF-8 CSV with commas") from None
-    return validate(frame, table, where=path)
+    return validate(read_cells(path), table, where=path)
 
 
 def validate(frame: pd.DataFrame, table: Table, *, where: object = "table") -> pd.DataFrame:
@@ -136,13 +141,13 @@ def validate(frame: pd.DataFrame, table: Table, *, where: object = "table") -> p
     extra = [str(name) for name in frame.columns if name not in table.names]
     if missing or extra:
         said = [f"lacks {', '.join(missing)}"] if missing else []
-        said += [f"has unknown columns {', '.join(extra)}"] if extra else []
+        said += [f"has unknown columns {listed(extra)}"] if extra else []
         raise UserError(f"{table.name} {' and '.join(said)}", where=where, mend=f"columns are {', '.join(table.names)}")
     typed = pd.DataFrame({column.name: _typed(frame[column.name], column, where) for column in table.columns})
     repeated = typed.duplicated(list(table.key))
     if repeated.any():
-        row = typed.loc[repeated.idxmax(), list(table.key)].tolist()
-        raise UserError(f"{table.name} row {row} stands twice", where=where, mend="keep one of the two")
+        row = typed.loc[repeated.idxmax(), list(table.key)]
+        raise UserError(f"{table.name} row {listed(row)} stands twice", where=where, mend="keep one of the two")
     return typed.reset_index(drop=True)
 
 
@@ -151,20 +156,28 @@ def _typed(values: pd.Series, column: Column, where: object) -> pd.Series:
     if empty.any() and not column.optional:
         raise UserError(f"{column.name} is empty in data row {_row(empty)}", where=where, mend="fill it in")
     if column.kind == "text":
-        return values.where(~empty, "").astype(str)
+        return _text(values.where(~empty, "").astype(str), column, where)
     numbers = pd.to_numeric(values.where(~empty), errors="coerce").astype(float)
-    bad = (numbers.isna() & ~empty) | np.isinf(numbers)
+    bad = (numbers.isna() & ~empty) | np.isinf(numbers) | (numbers <= column.above)
     if column.kind == "whole":
-        bad |= ~empty & (numbers % 1 != 0)
+        bad |= ~empty & ((numbers % 1 != 0) | (numbers.abs() >= _EXACT))
     if column.kind == "fraction":
         bad |= ~empty & ~numbers.between(0, 1)
     if bad.any():
-        value = values[bad].iloc[0]
+        limit = f" above {column.above:g}" if np.isfinite(column.above) else ""
         raise UserError(
-            f"{column.name} is {str(value)!r} in data row {_row(bad)}, not a {column.kind}",
-            where=where, mend="a fraction lies in [0, 1]; a number is finite",
+            f"{column.name} is {short(values[bad].iloc[0])!r} in data row {_row(bad)}, not a {column.kind}{limit}",
+            where=where, mend="a fraction lies in [0, 1]; a number is finite; a whole number is below 2**53",
         )
     return numbers.astype("Int64") if column.kind == "whole" else numbers
+
+
+def _text(values: pd.Series, column: Column, where: object) -> pd.Series:
+    bad = ~values.isin(column.known) if column.known else values.str.contains(r"[\x00-\x1f\x7f-\x9f]")
+    if bad.any():
+        mend = f"known: {', '.join(column.known)}" if column.known else "text without control characters"
+        raise UserError(f"{column.name} is {short(values[bad].iloc[0])!r} in data row {_row(bad)}", where=where, mend=mend)
+    return values
 
 
 def _row(mask: pd.Series) -> int:
@@ -184,12 +197,22 @@ def errors_frame(runs: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
     Added columns: `error` = 1 - value; `compute` = gmacs_per_sample x samples_seen, in GMAC (paper, Section 3);
     `standard_error` = binomial, NaN where n_items is unknown; `chance` = score of guessing, NaN where unknown.
+    Raises UserError for a score whose run is not among the runs.
     """
+    known = pd.MultiIndex.from_frame(runs[["study", "run"]])
+    stray = ~pd.MultiIndex.from_frame(scores[["study", "run"]]).isin(known)
+    if stray.any():
+        row = scores.iloc[int(np.argmax(stray))]
+        raise UserError(f"scores are of run {short(row['run'])!r} of study {short(row['study'])!r}, which the runs lack",
+                        where="scores", mend="add the run to runs.csv, or drop its scores")
     joined = scores.merge(runs.drop(columns=["seed", "source"]), on=["study", "run"], validate="many_to_one")
     items = joined["n_items"].astype(float)
     top = joined["metric"].str.extract(r"(?:acc|@)(\d+)$")[0].astype(float)
     joined["error"] = 1 - joined["value"]
     joined["compute"] = joined["gmacs_per_sample"] * joined["samples_seen"].astype(float)
+    if not np.isfinite(joined["compute"]).all():
+        run = joined.loc[~np.isfinite(joined["compute"]), "run"].iloc[0]
+        raise UserError(f"run {short(run)!r} has no finite compute", where="runs", mend="mend gmacs_per_sample and samples_seen")
     joined["standard_error"] = np.sqrt(joined["value"] * joined["error"] / items)
     joined["chance"] = (top.fillna(1) / joined["n_classes"].astype(float)).clip(upper=1)
     return joined

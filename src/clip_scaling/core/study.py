@@ -1,5 +1,6 @@
 """A study file: what is prepared, subset, trained, evaluated and fitted. One section a stage, bearing its name."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from . import paths
 from .errors import UserError
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, Field(pattern=_NAME)]
 Whole = Annotated[int, Field(ge=1, strict=True)]
 
 
@@ -218,6 +220,11 @@ def load_yaml(path: Path) -> object:
         raise UserError(f"cannot be read ({error})", where=path, mend="save it as readable UTF-8 text") from None
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
         raise UserError(f"is no valid YAML ({error})", where=path, mend="mend the named line") from None
+
+
+def is_name(word: str) -> bool:
+    """Whether a study, run or subset may be called so: no name leads out of its folder."""
+    return re.fullmatch(_NAME, word) is not None
 
 
 def study_path(name_or_path: str) -> Path:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.errors import UserError
+from ..core.cells import read_cells
+from ..core.errors import UserError, short
 from .estimate import fit
 from .forms import Form, form_named
 from .heldout import HeldOut, hold_out
@@ -55,6 +56,13 @@ def fit_csv(path: Path, columns: Columns, form_name: str, *, estimator: str = Es
 
 
 def _check_request(form: Form, columns: Columns, estimator: Estimator, holdout: float | None) -> None:
+    given = {f"--{role}": name for role in (*_ROLES, "group") if (name := getattr(columns, role)) is not None}
+    for option, name in given.items():
+        if not name.strip() or name != name.strip():
+            raise UserError(f"{option} is {short(name)!r}", mend="name a column of the CSV, without blanks around it")
+        twin = next(other for other, named in given.items() if named == name)
+        if twin != option:
+            raise UserError(f"{twin} and {option} both name column {short(name)}", mend="name a column of its own for each")
     if columns.compute is None and not (columns.gmacs and columns.samples):
         raise UserError("no compute given", mend="name --compute, or both --gmacs and --samples, whose product it is")
     lacking = [f"--{need}" for need in form.needs if need != "compute" and getattr(columns, need) is None]
@@ -69,20 +77,8 @@ def _check_request(form: Form, columns: Columns, estimator: Estimator, holdout: 
 
 
 def _read(path: Path, columns: Columns) -> pd.DataFrame:
-    if not path.is_file():
-        raise UserError("no such file", where=path, mend="name an existing CSV")
-    try:
-        # utf-8-sig drops the byte-order mark that spreadsheets write.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"is no CSV table ({error})", where=path, mend="save it as UTF-8 CSV with commas") from None
-    frame.columns = [str(name).strip() for name in frame.columns]
-    if len(frame.columns) == 1 and ";" in frame.columns[0]:
-        raise UserError("is separated by semicolons", where=path, mend="save it with commas, and points in numbers")
-    wanted = {role: getattr(columns, role) for role in (*_ROLES, "group") if getattr(columns, role)}
-    missing = [name for name in wanted.values() if name not in frame.columns]
-    if missing:
-        raise UserError(f"has no column {', '.join(missing)}", where=path, mend=f"it has {', '.join(frame.columns)}")
+    wanted = {role: name for role in (*_ROLES, "group") if (name := getattr(columns, role))}
+    frame = read_cells(path, wanted.values())
     for role in _ROLES:
         if role in wanted:
             frame[wanted[role]] = _numbers(frame[wanted[role]], wanted[role], role, path)
@@ -107,19 +103,23 @@ def _numbers(values: pd.Series, name: str, role: str, path: Path) -> pd.Series:
 def _refuse(bad: pd.Series, name: str, what: str, path: Path, mend: str, values: pd.Series | None = None) -> None:
     if bad.any():
         row = int(np.argmax(bad.to_numpy()))
-        said = "" if values is None else f" ({values.iloc[row]})"
-        raise UserError(f"{name} is {what}{said} in data row {row + 1}", where=path, mend=mend)
+        said = "" if values is None else f" ({short(values.iloc[row])})"
+        raise UserError(f"{short(name)} is {what}{said} in data row {row + 1}", where=path, mend=mend)
 
 
 def _points(rows: pd.DataFrame, columns: Columns) -> Points:
     arrays = {role: rows[name].to_numpy(dtype=float) if (name := getattr(columns, role)) else None for role in _ROLES}
     if arrays["compute"] is None:
-        arrays["compute"] = arrays["gmacs"] * arrays["samples"]
+        with np.errstate(over="ignore", under="ignore"):
+            arrays["compute"] = arrays["gmacs"] * arrays["samples"]
     return Points(tuple(f"row {index + 1}" for index in rows.index), **arrays)
 
 
 def _check_points(points: Points, form: Form, path: Path, group: str | None, holdout: float | None) -> None:
-    place = f"{path}, group {group}" if group is not None else path
+    if not (np.isfinite(points.compute) & (points.compute > 0)).all():
+        raise UserError("the product of --gmacs and --samples is no finite positive number", where=path,
+                        mend="give GMAC per sample, and samples seen")
+    place = f"{path}, group {short(group)}" if group is not None else path
     needed = len(form.parameters) + 1
     if len(points) < needed:
         raise UserError(f"{len(points)} models are too few for form {form.name} with {len(form.parameters)} parameters",
