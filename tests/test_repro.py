@@ -129,3 +129,13 @@ def test_a_file_is_no_option(project, clip_scaling, root):
     (project / "-x.yaml").write_text((root / "studies/smoke.yaml").read_text())
     said = clip_scaling("repro", "--study=-x.yaml")
     assert said.code == 2 and "no - in front" in said.err
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("power_floor", "power_flour", "unknown form 'power_flour'"), ("name: ViT-XXS-8", "name: ViT-XXL-8", "nknown architecture"),
+    ("study: smoke", "study: published", "is taken"), ("study: smoke", "study: cpu", "is taken")])
+def test_what_a_stage_would_refuse_after_minutes_is_refused_at_once(project, clip_scaling, old, new, said):
+    text = (project / "studies/smoke.yaml").read_text().replace(old, new)
+    (project / "my.yaml").write_text(text)
+    done = clip_scaling("repro", f"--study={project}/my.yaml")
+    assert done.code == 2 and said in done.err and not (project / "params.yaml").exists()

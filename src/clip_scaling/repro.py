@@ -15,7 +15,7 @@ from .core.study import Study, load_study, study_path
 
 # Stages that neither train nor need what was trained.
 _NO_TRAINING = {"published", "claims", "prepare", "subset", "fit@published", "figure@published"}
-_SHIPPED = {"smoke", "cpu", "gpu", "laion", "published"}
+_SHIPPED = {"smoke", "cpu", "gpu", "laion"}
 
 
 def add_arguments(parser) -> None:
@@ -51,6 +51,10 @@ def run(args) -> int:
 
 def _check(study: Study, path: Path) -> None:
     """Refuse at once what a stage would refuse after minutes."""
+    from .fit.forms import form_named
+
+    for name in study.fit.forms:
+        form_named(name)
     if study.study in _SHIPPED and path.resolve().parent != paths.studies().resolve():
         raise UserError(f"study name {study.study!r} is taken", where=path, mend="give your study a name of its own")
     if study.train.engine == "embedded":

@@ -1,5 +1,8 @@
 """Study files: the shipped ones are valid, and each kind of fault is told in one sentence."""
 
+import os
+import time
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -94,3 +97,107 @@ def test_the_study_that_params_selects_is_known_by_name_wherever_its_file_is(tmp
     assert study_path("mine") == tmp_path / "elsewhere" / "my.yaml"
     with pytest.raises(UserError, match="unknown study 'other'"):
         study_path("other")
+
+
+HOSTILE_VALUES = [
+    ("train.runs.0.seed", "1" * 30), ("train.runs.0.seed", "-1"), ("train.runs.0.seed", "040"), ("train.runs.0.seed", "0x10"),
+    ("train.runs.0.warmup_steps", "9" * 20), ("train.runs.0.learning_rate", ".inf"), ("train.runs.0.learning_rate", ".nan"),
+    ("train.runs.0.learning_rate", "true"), ("train.runs.0.learning_rate", "'0.003'"), ("train.runs.0.learning_rate", "1e300"),
+    ("train.runs.0.learning_rate", "0"), ("train.runs.0.precision", "fp99"), ("train.runs.0.samples_seen", "1:20"),
+    ("train.runs.0.samples_seen", "51_200"), ("train.runs.0.samples_seen", "5.12e4"), ("train.runs.0.samples_seen", "1" + "0" * 5000),
+    ("train.runs.0.batch_size", "true"), ("train.runs.0.name", "a/b"), ("train.runs.0.name", '"a\\n"'), ("train.runs.0.name", "..") ,
+    ("prepare.vocabulary", "1" + "0" * 20), ("prepare.seed", "1" * 30), ("prepare.image_size", "100000"), ("prepare.image_size", "1"),
+    ("train.augment_shift", "100000"), ("train.augment_shift", "32"), ("train.augment_shift", "no"), ("train.beta1", ".inf"),
+    ("train.weight_decay", ".inf"), ("train.weight_decay", "-.inf"), ("train.warmup_fraction", "true"), ("train.gradient_clip", "1e999"),
+    ("train.architectures.0.learning_rate", ".inf"), ("train.architectures.0.token_embedding_lr_scale", "1e308"),
+    ("train.cluster", "{gpus_per_node: 1" + "0" * 20 + "}"), ("train.cluster", '{setup: ["a\\u001b"]}'), ("train.cluster", "{watts_per_gpu: .inf}"),
+    ("study", "published"), ("study", "fixture"), ("study", "Published"), ("study", "../x"), ("study", "2024"), ("study", "''"),
+    ("study", "true"), ("fit.bootstrap", "1" + "0" * 12), ("fit.forms", "['a b']"), ("fit.forms", "[power, 7]"), ("subset.shard_samples", "1" * 25),
+    ("subset.subsets.0.samples", "-1"), ("subset.subsets.0.shards", "'" + "x" * 5000 + "'"), ("evaluate.fine_tune.iterations", "1" * 12),
+    ("evaluate.zeroshot", "{a: 1}"), ("evaluate.zeroshot", "[1]"), ("evaluate.zeroshot", "[../x]"), ("title", "1"),
+]
+
+
+def with_value(content, place: str, value: str) -> str:
+    """The study as YAML, with `value` as it stands at `place`."""
+    *before, last = place.split(".")
+    holder = content
+    for part in before:
+        holder = holder[int(part) if part.isdigit() else part]
+    holder[int(last) if last.isdigit() else last] = "VALUE"
+    return yaml.safe_dump(content, width=10**9).replace("VALUE", value)
+
+
+@pytest.mark.parametrize(("place", "value"), HOSTILE_VALUES)
+def test_a_value_out_of_bounds_is_a_sentence(tmp_path, content, place, value):
+    with pytest.raises(UserError) as caught:
+        load_study(write(tmp_path, with_value(content, place, value)))
+    sentence = str(caught.value)
+    assert "my.yaml" in sentence and "\n" not in sentence and len(sentence) < 1500 and sentence.isprintable()
+
+
+def test_scalars_are_those_of_yaml_1_2(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("[10, -3, 040, 0x1f, 1:20, 1_000, no, yes, on, true, False, null, ~, 1e3, 1.5E-3, .5, 2026-01-01, 0o17, +7, 0]")
+    assert load_yaml(path) == [10, -3, "040", "0x1f", "1:20", "1_000", "no", "yes", "on", True, False, None, None, 1e3, 1.5e-3, 0.5,
+                               "2026-01-01", "0o17", 7, 0]
+
+
+@pytest.mark.parametrize("text", [
+    "".join(f"k{n}: 1\n" for n in range(20_000)), "[" * 50_000, "{a: " * 20_000, "- " * 20_000 + "1", "a: " + "1" * 200_000,
+    "x" * (300 << 10), "&a [" * 1000, "? [a]\n: b\n", "? {a: 1}\n: b\n", "<<: {a: 1}\n", "a: !!int x\n", "%TAG ! !\n--- a", "\0",
+    "a: \\ud800", "--- 1\n--- 2\n", "'" * 9999, "a: |\n" + " x\n" * 9999,
+])
+def test_a_file_that_is_no_study_is_refused_in_time(tmp_path, text):
+    begun = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        load_study(write(tmp_path, text))
+    assert time.monotonic() - begun < 20 and len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "folder", "sparse"])
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "my.yaml"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with open(path, "wb") as file:
+            file.truncate(200 << 30)
+    for read in (load_study, load_yaml):
+        with pytest.raises(UserError):
+            read(str(path))
+
+
+def test_twenty_thousand_names_take_no_time(content, tmp_path):
+    content["train"]["architectures"] = [{"name": f"a{n}", "learning_rate": 0.1} for n in range(4000)]
+    begun = time.monotonic()
+    with pytest.raises(UserError, match="unknown architecture"):
+        load_study(write(tmp_path, content))
+    assert time.monotonic() - begun < 20
+
+
+WORDS = st.sampled_from(["", "x", "-1", "0", "1", "1e300", ".inf", ".nan", "true", "null", "[]", "{}", "[[]]", "040", "1" * 40, "'", "published",
+                         "../x", "<b>", "\x1b[1m", "\u202e", "é", "a\nb", "&a", "*a", "!!x", "- ", "? ", "#", "fp16", "a" * 5000])
+
+
+@settings(max_examples=80, deadline=5000)
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(["value", "drop", "double", "indent", "key", "cut"]), WORDS),
+                min_size=1, max_size=4))
+def test_a_changed_study_is_a_study_or_a_sentence(tmp_path_factory, root, changes):
+    lines = (root / "studies/smoke.yaml").read_text().splitlines()
+    for place, how, word in changes:
+        place %= max(len(lines), 1)
+        line = lines[place] if lines else ""
+        head, colon, tail = line.rpartition(":")
+        lines[place:place + 1] = {"value": [f"{head}{colon} {word}"], "drop": [], "double": [line, line], "indent": [f"  {line}"],
+                                  "key": [f"{word}: {tail}"], "cut": [line[: len(line) // 2]]}[how]
+    path = tmp_path_factory.mktemp("fuzz") / "my.yaml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    try:
+        load_study(str(path))
+    except UserError as error:
+        assert error.sentence.isprintable() and len(error.sentence) < 2500

@@ -1,5 +1,6 @@
 """Numbers that the chapters' sentences need, read from the tables: none is typed in prose."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -22,9 +23,16 @@ def gather(studies: list[str]) -> dict:
         "names": studies,
         "own": [study for study in studies if study != chapters.PUBLISHED],
         "published": chapters.PUBLISHED in studies,
-        "benchmarks": read_json(kept) if (kept := paths.project_root() / "results" / "benchmarks.json").is_file() else {},
+        "benchmarks": _benchmarks(),
         "dependencies": _dependencies(),
     }
+
+
+def _benchmarks() -> list[dict]:
+    """What `clip-scaling bench --save` kept; its printed lines stand in a block of code, where nothing is obeyed."""
+    path = paths.project_root() / "results" / "benchmarks.json"
+    kept = read_json(path).values() if path.is_file() else []
+    return [{**one, "printed": _Markup("\n".join(one["printed"]).replace("```", ""))} for one in kept]
 
 
 def study_facts(study: str) -> dict:
@@ -288,7 +296,10 @@ def short_title(study: str) -> str:
 
 
 def fill_in(template: Path, values: dict) -> str:
-    """The chapter with its numbers. Raises UserError naming chapter and what it asks for in vain."""
+    """The chapter with its numbers. Raises UserError naming chapter and what it asks for in vain.
+
+    Text of a study or table is shown as it stands, never read as HTML or MyST; only what is marked as `_Markup` is.
+    """
     import jinja2
 
     folder = jinja2.FileSystemLoader(template.parent)
@@ -299,6 +310,7 @@ def fill_in(template: Path, values: dict) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        finalize=_plain,
     )
     environment.filters.update(FILTERS)
     try:
@@ -311,6 +323,21 @@ def fill_in(template: Path, values: dict) -> str:
             where=template,
             mend="name a fact that src/clip_scaling/book/facts.py gathers",
         ) from None
+
+
+class _Markup(str):
+    """MyST of our own making, which may stand in a chapter as it is."""
+
+
+_MARKUP = re.compile(r"[<>&`$*{}\[\]\\|]|(?<=:):|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^(?:[#=~%:!]|[-+](?=[-+ ]))")
+
+
+def _plain(value: object) -> object:
+    """A text in one line, with what HTML or MyST would obey as character references; numbers as they are."""
+    if not isinstance(value, str) or isinstance(value, _Markup):
+        return value
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in value).split())
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", line)
 
 
 def _power(value: float) -> str:

@@ -1,0 +1,95 @@
+"""What a study says of itself is shown in the book as it stands: nothing of it is HTML, a link, a picture or a directive."""
+
+import json
+import re
+
+import made_study
+import pytest
+
+from clip_scaling.book import chapters, facts
+from clip_scaling.core.errors import UserError
+from clip_scaling.core.study import load_study
+
+HOSTILE = [
+    "<script>alert(1)</script>", "<img src=evil onerror=alert(1)>", "![x](evil)", "[x](javascript:evil)", "[x]: evil",
+    "a` <b>evil</b> `", "``` {raw} html\n<script>evil</script>\n```", "{raw-html}`<script>evil</script>`", "$\\href{evil}{x}$",
+    ":::{raw} html\n<script>evil</script>\n:::", "</title><script>evil</script>", "&lt;script&gt;", "{{ evil }}", "{% evil %}",
+    "<evil:x@y>", "x\n\n<script>evil</script>", "# evil", "- evil", "% evil", "{cite}`evil`", "**evil**", "__evil__", "|evil|",
+    "\x1b]8;;evil\x07", "<!-- evil", "\u202eevil", "(evil)=", "[^evil]", "*[evil]: x", "~~~ {raw} html", "+++ evil",
+]
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory, root):
+    """Facts of the made study, with a data card and timings as a real one has."""
+    place = made_study.write(tmp_path_factory.mktemp("facts"), root)
+    for name in ("data_card.json", "verification.json", "timings.csv"):
+        (place / "results/made" / name).write_bytes((root / "results/cpu" / name).read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIP_SCALING_ROOT", str(place))
+        patch.setattr(chapters, "notebooks_of", lambda study: ["zero_shot", "planner"])
+        made = facts.gather(["made"])
+        yield made | {"study": made["studies"]["made"]}, place / "book/chapters"
+
+
+def replaced(value, text: str):
+    """`value` with every text, and every name of a mapping of counts, made `text`; addresses of pages stay."""
+    if isinstance(value, dict):
+        counts = len(value) and all(isinstance(one, int) and not isinstance(one, bool) for one in value.values())
+        known = {"test", "near_duplicate", "train"} & set(value)
+        return {(f"{text} {key}" if counts and not known and key not in FIELDS else key):
+                (one if key in ("pages", "tuning") else one if key == "name" and value.get("pages") else replaced(one, text))
+                for key, one in value.items()}
+    if isinstance(value, list):
+        return [replaced(one, text) for one in value]
+    return text if isinstance(value, str) else value
+
+
+FIELDS = {"pairs", "sets", "base_names", "icons", "all", "rows", "equal", "within", "differs"}
+
+
+def html_of(text: str) -> str:
+    from docutils.core import publish_string
+    from myst_parser.docutils_ import Parser
+
+    settings = {"myst_enable_extensions": ["amsmath", "colon_fence", "deflist", "dollarmath", "html_image", "attrs_inline"],
+                "report_level": 5, "halt_level": 6, "input_encoding": "unicode", "output_encoding": "unicode",
+                "embed_stylesheet": False, "math_output": "mathml"}
+    return publish_string(text, parser=Parser(), writer_name="html5", settings_overrides=settings)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_text_of_a_study_is_markup(values, hostile):
+    made, folder = values
+    harmed = {**made, "studies": {"made": replaced(made["studies"]["made"], hostile)}}
+    harmed["study"] = harmed["studies"]["made"]
+    for template in ("study.md", "index.md", "explore.md"):
+        plain, said = html_of(facts.fill_in(folder / template, made)), html_of(facts.fill_in(folder / template, harmed))
+        for mark in ("<script", "<img", "<a ", "<h1", "<h2", "<h3", "<math", "<strong", "<b>", "<em", "<table", "<aside", "<hr"):
+            assert said.count(mark) <= plain.count(mark), (template, mark)
+        assert not re.search(r"<[^>]*(?:evil|onerror)[^>]*>", re.sub(r'(?:id|class|ids|names|href)="(?:#|id\d)?[\w -]*"', "", said)), template
+        assert "\x1b" not in said and "\u202e" not in said
+
+
+def test_every_template_is_filled_by_one_environment(values):
+    made, folder = values
+    for template in folder.glob("*.md"):
+        if template.name != "published.md":
+            assert facts.fill_in(template, made)
+
+
+@pytest.mark.parametrize("text", ["Icons on a laptop", "A & B: 5 % of it", "runs_of_2", "-0.08", "1.2", "a-b (c), d/e"])
+def test_ordinary_text_reads_the_same(tmp_path, text):
+    (tmp_path / "x.md").write_text("{{ x }} and {{ y|power }}")
+    made = facts.fill_in(tmp_path / "x.md", {"x": text, "y": 12000.0})
+    from html import unescape
+
+    assert unescape(made) == text + " and $1.2 \\times 10^{4}$"
+
+
+@pytest.mark.parametrize("title", [*HOSTILE[:6], "x" * 121, "", "   ", "a\nb", "a\tb", "\x1b[31mred", "\u202ex"])
+def test_a_title_is_a_short_plain_line(tmp_path, root, title):
+    text = (root / "studies/cpu.yaml").read_text().replace("title: Icons on a laptop", f"title: {json.dumps(title)}")
+    (tmp_path / "my.yaml").write_text(text)
+    with pytest.raises(UserError, match="title"):
+        load_study(str(tmp_path / "my.yaml"))
