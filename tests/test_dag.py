@@ -8,7 +8,7 @@ import yaml
 
 from clip_scaling.cli import COMMANDS
 from clip_scaling.core.errors import UserError
-from clip_scaling.dag import layers, mermaid, read_stages, svg, with_diagram
+from clip_scaling.dag import layers, mermaid, read_stages, svg, tracked, with_diagram
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
@@ -103,7 +103,7 @@ def test_every_dependency_is_there_or_made_by_a_stage():
 def test_tracked_parameters_are_leaves():
     for name, stage in stages().items():
         for entry in stage.get("params", []):
-            for key in entry["${study_file}"]:
+            for key in next(iter(entry.values())):
                 for study in (ROOT / "studies").glob("*.yaml"):
                     value = yaml.safe_load(study.read_text(encoding="utf-8"))
                     for part in key.split("."):
@@ -117,6 +117,61 @@ def _has_key(value, names: set[str]) -> bool:
     if isinstance(value, dict):
         return bool(names & set(value)) or any(_has_key(part, names) for part in value.values())
     return isinstance(value, list) and any(_has_key(part, names) for part in value)
+
+
+SECTIONS = ("prepare", "subset", "train", "evaluate", "fit")
+# How a site runs a grid, not what comes of it.
+UNTRACKED = {"train.cluster"}
+
+
+def read_fields(file: Path) -> set[str]:
+    """Fields of the study that a file reads: `study.section.field`, and `name.field` where `name = study.section`."""
+    found: set[str] = set()
+    for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        aliases = {}
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                pairs = ([(node.targets[0], node.value)] if isinstance(node.targets[0], ast.Name) else
+                         zip(getattr(node.targets[0], "elts", []), getattr(node.value, "elts", [])))
+                aliases |= {name.id: field for name, value in pairs if isinstance(name, ast.Name) and (field := field_of(value, {}))}
+        chains = {field for node in ast.walk(function) if (field := field_of(node, aliases))}
+        found |= {field for field in chains if "." in field and not any(other.startswith(f"{field}.") for other in chains)}
+    return found
+
+
+def field_of(node: ast.AST, aliases: dict[str, str]) -> str | None:
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.insert(0, node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name) or not parts:
+        return None
+    if node.id in aliases:
+        return ".".join([aliases[node.id], *parts])
+    parts.insert(0, node.id)
+    place = next((place for place, part in enumerate(parts[:-1]) if part in ("study", "_study") and parts[place + 1] in SECTIONS), None)
+    return None if place is None else ".".join(parts[place + 1:])
+
+
+@pytest.mark.parametrize("name", sorted(stages()))
+def test_every_field_that_a_stage_reads_is_tracked(name):
+    command = COMMANDS[stages()[name]["cmd"].split()[1]][0]
+    fields = set().union(*(read_fields(ROOT / file) for file in closure(command)))
+    known = tracked(ROOT / "dvc.yaml")[name]
+    lost = {field for field in fields if not any(field == one or field.startswith(one + ".") for one in (*known, *UNTRACKED))}
+    assert not lost, f"stage {name} reads fields of the study whose change would go unseen"
+    # Whole sections handed on: what is read of them is read elsewhere by that name.
+    idle = [one for one in known if one != "study" and one.split(".")[0] not in {field.split(".")[0] for field in fields}]
+    assert not idle, f"stage {name} would rerun for sections that it never reads"
+
+
+def test_the_reading_of_fields_sees_what_there_is():
+    command = {name: set().union(*(read_fields(ROOT / file) for file in closure(COMMANDS[name][0]))) for name in ("prepare", "train", "fit")}
+    assert {"prepare.evaluation", "evaluate.zeroshot", "subset.subsets", "prepare.vocabulary"} <= command["prepare"]
+    assert {"train.batch_size", "train.runs", "prepare.source", "train.cluster.watts_per_gpu"} <= command["train"]
+    assert command["fit"] == {"fit.forms", "fit.bootstrap", "fit.targets"}
 
 
 def test_stages_command_and_module_bear_one_name():

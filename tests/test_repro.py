@@ -139,3 +139,20 @@ def test_what_a_stage_would_refuse_after_minutes_is_refused_at_once(project, cli
     (project / "my.yaml").write_text(text)
     done = clip_scaling("repro", f"--study={project}/my.yaml")
     assert done.code == 2 and said in done.err and not (project / "params.yaml").exists()
+
+
+@pytest.mark.parametrize("line", ["  evaluation: null\n", "    control: icons\n", "    shifts: [icons-designers, icons-pixel]\n"])
+def test_a_field_that_dvc_cannot_watch_is_a_sentence(project, clip_scaling, line):
+    """It has a default, so the study is valid; DVC would end with an error of its own."""
+    text = (project / "studies/smoke.yaml").read_text()
+    (project / "my.yaml").write_text(text.replace("study: smoke", "study: mine").replace(line, ""))
+    said = clip_scaling("repro", f"--study={project}/my.yaml")
+    assert said.code == 2 and f"{line.split(':')[0].strip()} is not stated" in said.err
+
+
+@pytest.mark.parametrize("name", ["cpu", "smoke", "gpu", "laion"])
+def test_shipped_studies_state_all_that_is_tracked(root, name):
+    from clip_scaling.dag import tracked
+    from clip_scaling.repro import _check_tracked
+
+    _check_tracked(root / "studies" / f"{name}.yaml", tracked(root / "dvc.yaml"))

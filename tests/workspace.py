@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-STAGES = ("prepare", "subset", "train", "evaluate", "collect", "fit@smoke", "figure@smoke", "book")
+STAGES = ("prepare", "subset", "train", "evaluate", "collect", "fit@study", "figure@study", "book")
 
 
 def copy_project(root: Path, folder: Path) -> Path:

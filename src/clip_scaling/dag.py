@@ -35,9 +35,9 @@ def read_stages(path: Path) -> dict[str, dict]:
     """
     stages = {}
     for name, body in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items():
-        for item in body.get("foreach", [None]):
+        for key, item in body.get("foreach", {None: {}}).items():
             stage = body.get("do", body)
-            label = name if item is None else f"{name}@{_plain(item, item)}"
+            label = name if key is None else f"{name}@{'<study>' if key == 'study' else key}"
             stages[label] = {
                 "desc": stage.get("desc", ""),
                 "deps": [_plain(dep, item) for dep in stage.get("deps", [])],
@@ -46,8 +46,17 @@ def read_stages(path: Path) -> dict[str, dict]:
     return stages
 
 
-def _plain(text: str, item: str | None) -> str:
-    return text.replace("${item}", item or "").replace("${study_file}", "studies/<study>.yaml").replace("${study}", "<study>")
+def _plain(text: str, item: dict[str, str]) -> str:
+    for field, value in item.items():
+        text = text.replace(f"${{item.{field}}}", value)
+    return text.replace("${study_file}", "studies/<study>.yaml").replace("${study}", "<study>")
+
+
+def tracked(path: Path) -> dict[str, list[str]]:
+    """Fields of the study file that each stage of a dvc.yaml depends on; none for stages that read no study file."""
+    stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    listed = {name: body.get("do", body).get("params", []) for name, body in stages.items()}
+    return {name: [field for entry in params for fields in entry.values() for field in fields] for name, params in listed.items()}
 
 
 def edges(stages: dict[str, dict]) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ from .core import paths
 from .core.errors import UserError
 from .core.files import write_json
 from .core.params import default_study, select_study, shell_safe
-from .core.study import Study, load_study, study_path
+from .core.study import Study, load_study, load_yaml, study_path
+from .dag import tracked
 
 # Stages that neither train nor need what was trained.
 _NO_TRAINING = {"published", "claims", "prepare", "subset", "fit@published", "figure@published"}
@@ -37,6 +38,7 @@ def run(args) -> int:
         shell_safe(target, where="STAGE")
     study = load_study(str(path))
     _check(study, path)
+    _check_tracked(path, tracked(root / "dvc.yaml"))
     if not args.targets or not set(args.targets) <= _NO_TRAINING:
         _check_device(study, path)
     paths.cache().mkdir(parents=True, exist_ok=True)
@@ -63,6 +65,19 @@ def _check(study: Study, path: Path) -> None:
         for entry in study.train.architectures:
             if entry.name not in known:
                 raise UserError(f"unknown architecture {entry.name!r}", where=path, mend=f"known: {', '.join(known)}")
+
+
+def _check_tracked(path: Path, fields: dict[str, list[str]]) -> None:
+    """DVC can only watch what is stated: a field with a default has to stand in the file, or a change of it goes unseen."""
+    content = load_yaml(path)
+    for field in dict.fromkeys(field for stage in fields.values() for field in stage):
+        value = content
+        for part in field.split("."):
+            if part not in value:
+                section, _, name = field.rpartition(".")
+                raise UserError(f"{field} is not stated, so that a change of it would go unseen", where=path,
+                                mend=f"add `{name}:` to section {section}, with `null` or `[]` for none")
+            value = value[part]
 
 
 def _check_device(study: Study, path: Path) -> None:

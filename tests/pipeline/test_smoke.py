@@ -80,5 +80,5 @@ def test_touching_a_source_reruns_exactly_the_stages_that_use_it(project, source
     finally:
         path.write_bytes(before)
     ran = {stage for stage in STAGES if f"Running stage '{stage}'" in done.stdout}
-    wanted = {"book/chapters/glossary.md": {"book"}, "src/clip_scaling/fit/command.py": {"fit@smoke"}}[source]
+    wanted = {"book/chapters/glossary.md": {"book"}, "src/clip_scaling/fit/command.py": {"fit@study"}}[source]
     assert wanted <= ran and not ran & {"prepare", "subset", "train", "evaluate", "collect"}, done.stdout

@@ -14,9 +14,6 @@ from .forms import Form, form_named
 from .outcome import Estimator
 from .targets import Target
 
-DRAWS = 4000
-PUBLISHED_FORMS = ("constant", "power", "binned_front", "power_floor", "saturating", "three_variable",
-                   "three_variable_floor", "three_variable_no_repetition", "three_variable_product")
 _ALWAYS = ("constant", "power", "binned_front")  # cheap, and what comparisons and captions rest on
 _ROBUST = ("power", "three_variable")  # forms fitted by Huber's loss too
 _HEADLINE = ("imagenet1k", "imagenet_robustness", "mscoco_captions", "flickr30k", "vtab+")  # the published sets for that
@@ -62,12 +59,13 @@ def _jobs(chosen: list[Target], forms: list[Form], published: bool) -> Iterator[
 
 
 def _plan(name: str | None) -> tuple[str, list[str], int, list]:
-    """Study, forms, bootstrap draws and targets. The published study needs no file."""
+    """Study, forms, bootstrap draws and targets. The published study's stand in this package."""
     from ..core.params import default_study
-    from ..core.study import load_study
+    from ..core.study import Fit, load_study, load_yaml
 
-    if name == "published" and not (paths.studies() / "published.yaml").is_file():
-        return "published", list(PUBLISHED_FORMS), DRAWS, []
+    if name == "published":
+        section = Fit.model_validate(load_yaml(Path(__file__).with_name("published.yaml"))["fit"])
+        return "published", section.forms, section.bootstrap, section.targets
     study = load_study(name or default_study())
     return study.study, list(dict.fromkeys([*_ALWAYS, *study.fit.forms])), study.fit.bootstrap, study.fit.targets
 
