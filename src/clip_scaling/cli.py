@@ -43,9 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if os.environ.get("CLIP_SCALING_TRACEBACK"):
             traceback.print_exc()
-        place = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or str(error)
-        print(f"clip-scaling {args.command}: {place}{reason}; mend that and run the same command again", file=sys.stderr)
+        told = UserError(error.strerror or str(error), where=error.filename, mend="mend that and run the same command again")
+        print(f"clip-scaling {args.command}: {told.sentence}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"clip-scaling {args.command}: stopped; the same command goes on from here", file=sys.stderr)
     return 2

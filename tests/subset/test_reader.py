@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import struct
 import tarfile
+import time
 import tracemalloc
 import zlib
 
@@ -350,3 +352,66 @@ def test_no_damage_makes_the_reader_raise_or_lose_count(tmp_path, edits, cut):
     assert counts.pairs == len(pairs)
     assert counts.groups == counts.pairs + sum(count for reason, count in counts.refused.items() if reason.of_pair)
     assert all(found.image.ndim == 3 and found.caption for found in pairs)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "sparse", "folder"])
+@pytest.mark.parametrize("how", ["reader", "pattern", "glob"])
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind, how):
+    from clip_scaling.subset.users import expand
+
+    path = tmp_path / "0.tar"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with open(path, "wb") as file:
+            file.truncate(200 << 30)
+    with pytest.raises(UserError) as caught:
+        pattern = {"pattern": path, "glob": tmp_path / "*.tar"}.get(how)
+        list(ShardReader(expand(str(pattern)) if pattern else [path]))
+    assert "0.tar" in caught.value.sentence
+
+
+def test_zeros_without_end_are_a_fault_soon(tmp_path):
+    path = shard(tmp_path / "0.tar", pair("a"))
+    with open(path, "r+b") as file:
+        file.truncate(40 << 30)
+    begun = time.monotonic()
+    pairs, counts = read(path)
+    assert len(pairs) == 1 and counts.refused == {Refusal.SHARD_TRAILING: 1} and time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(("pattern", "said"), [
+    ("{" * 20_000 + "}" * 20_000, "braces in one another"), ("{" * 5000, "braces in one another"), ("{a," * 900 + "b" + "}" * 900, "braces in"),
+    ("{a,b}" * 40 + ".tar", "more than 1,000,000"), ("{0..99999999999}.tar", "more than"), ("{0..9999}{0..9999}", "more than"),
+    ("{{0..999},{0..999}}{a,b,c}{0..999}", "more than"), ("{a..z}{0..99999}", "more than"), ("{0..5", "no brace pattern|no such"),
+    ("~nosuchuser/x.tar", "no such user"), ("{a,~nosuchuser}/x.tar", "no such"), ("{1..2}{x", "no brace pattern|no such"), ("a\x1b[31m.tar", "no such"),
+    ("{0..10..0}", "no such|no brace"), ("{" + "9" * 3000 + ".." + "9" * 3000 + "}", "no such|no brace|more"), ("\\{a,b\\}", "no such"), ("", "cannot be read"),
+])
+def test_hostile_patterns_are_a_sentence_soon(tmp_path, monkeypatch, pattern, said):
+    from clip_scaling.subset.users import expand
+
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(tmp_path))
+    begun = time.monotonic()
+    with pytest.raises(UserError, match=said) as caught:
+        expand(pattern)
+    assert time.monotonic() - begun < 5 and len(caught.value.sentence) < 1500 and caught.value.sentence.isprintable()
+
+
+PIECES = st.lists(st.sampled_from(["{", "}", ",", "0..3", "a", "b..k", "..", "\\", "1..2", "x", "7..1..2"]), max_size=14).map("".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PIECES)
+def test_reckoned_names_are_never_fewer_than_expanded(pattern):
+    from clip_scaling.subset.users import _expansions
+
+    braceexpand = pytest.importorskip("braceexpand")
+    try:
+        names = list(braceexpand.braceexpand(pattern))
+    except ValueError:
+        return
+    assert len(names) <= _expansions(pattern)

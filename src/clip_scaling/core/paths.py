@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from .errors import UserError
+
 
 def project_root() -> Path:
     """$CLIP_SCALING_ROOT if set, else the nearest folder upwards with a dvc.yaml, else the working directory."""
@@ -10,6 +12,14 @@ def project_root() -> Path:
         return Path(value)
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), here)
+
+
+def named_by_user(word: str) -> Path:
+    """A path that the user wrote, `~` resolved; relative ones start at the project. Raises UserError for an unknown `~name`."""
+    try:
+        return project_root() / Path(word).expanduser()
+    except RuntimeError:
+        raise UserError("no such user", where=word, mend="write the path in full") from None
 
 
 def pool(study: str) -> Path:

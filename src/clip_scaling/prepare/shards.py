@@ -75,7 +75,7 @@ def _link_sets(study: Study, target: Path) -> list[str]:
     if study.prepare.evaluation is None:
         raise UserError("evaluation sets are named, and no folder that holds them", where="prepare.evaluation",
                         mend="add `evaluation: path/of/sets` to the section prepare")
-    source = paths.project_root() / Path(study.prepare.evaluation).expanduser()
+    source = paths.named_by_user(study.prepare.evaluation)
     for name in wanted:
         if not (source / name).is_dir():
             raise UserError(f"no evaluation set {name!r}", where=source, mend="correct the section evaluate of the study file")

@@ -58,7 +58,7 @@ def metadata_of(entry: SubsetEntry) -> str:
     from ..core import paths
 
     pattern = entry.shards
-    return pattern if "://" in pattern else str(paths.project_root() / Path(pattern).expanduser())
+    return pattern if "://" in pattern else str(paths.named_by_user(pattern))
 
 
 def write_manifest(study: Study, entry: SubsetEntry, folder: Path, tokenizer: str) -> None:

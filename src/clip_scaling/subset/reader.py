@@ -7,7 +7,9 @@ converted and counted, nothing is executed, and no number in a file makes the re
 
 import io
 import json
+import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from ..core.errors import UserError
 from .tarfiles import Fault, Member, members
 
 IMAGES = frozenset(("jpg", "jpeg", "png", "webp"))
+LARGEST_SHARD = 64 << 30  # bytes
 LARGEST_IMAGE = 64 << 20  # bytes
 LARGEST_CAPTION = 64 << 10  # bytes
 LARGEST_METADATA = 1 << 20  # bytes
@@ -123,6 +126,7 @@ class ShardReader:
 
     def __iter__(self) -> Iterator[Pair]:
         for shard in self._shards:
+            refuse_odd_file(shard)
             try:
                 with open(shard, "rb", buffering=1 << 16) as file:
                     yield from self._pairs(shard, file)
@@ -223,6 +227,18 @@ class ShardReader:
         if conversions or how:
             self.counts.converted.update([*conversions, *how])
         return pixels
+
+
+def refuse_odd_file(path: Path) -> None:
+    """Raise UserError for a pipe or device, which may never end, and for a file too large for a shard."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return  # whoever opens it says so
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError("cannot be read (a folder, pipe or device, no file)", where=path, mend="name an existing tar")
+    if status.st_size > LARGEST_SHARD:
+        raise UserError(f"is larger than {LARGEST_SHARD >> 30} GiB", where=path, mend="split it into shards of a few GiB")
 
 
 def _named(member: Member) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """A user's own webdataset shards as subsets: read once to count what is usable, never copied."""
 
 import glob
-import itertools
 import os
 import re
 import sys
@@ -14,10 +13,12 @@ from ..core.files import sha256, write_json
 from ..core.study import Study, SubsetEntry
 from .at_scale_command import is_at_scale, write_manifest
 from .at_scale_remote import fetched, is_remote
-from .reader import ShardReader
+from .reader import ShardReader, refuse_odd_file
 from .write import manifest
 
 _MOST_SHARDS = 1_000_000  # a slip in a brace pattern must not fill the memory
+_DEEPEST = 8
+_RANGE = re.compile(r"(-?\d{1,20}|[A-Za-z])\.\.(-?\d{1,20}|[A-Za-z])(?:\.\.(-?\d{1,20}))?")
 
 
 def expand(pattern: str) -> list[Path]:
@@ -28,27 +29,55 @@ def expand(pattern: str) -> list[Path]:
     """
     import braceexpand
 
-    # The library lists a range before it yields a name, so that a slip of the keyboard would fill the memory.
-    ranges = re.findall(r"\{(-?\d+)\.\.(-?\d+)", pattern)
-    if any(abs(int(last[:20]) - int(first[:20])) >= _MOST_SHARDS for first, last in ranges):
+    # The library lists a range before it yields a name, and takes long for many braces: reckon first.
+    if _expansions(pattern) > _MOST_SHARDS:
         raise UserError(f"names more than {_MOST_SHARDS:,} shards", where=pattern, mend="give a shorter pattern")
     try:
-        names = list(itertools.islice(braceexpand.braceexpand(pattern), _MOST_SHARDS + 1))
-    except ValueError as error:
+        names = list(braceexpand.braceexpand(pattern))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"is no brace pattern ({error})", where=pattern, mend="write for instance {00000..00041}") from None
-    if len(names) > _MOST_SHARDS:
-        raise UserError(f"names more than {_MOST_SHARDS:,} shards", where=pattern, mend="give a shorter pattern")
     found: list[Path] = []
     for name in names:
         if is_remote(name):
             found.append(fetched(name))
             continue
-        path = paths.project_root() / Path(name).expanduser()
-        matches = [path] if path.is_file() else [Path(match) for match in sorted(glob.glob(str(path)))]
+        path = paths.named_by_user(name)
+        matches = [path] if os.path.isfile(path) else [Path(match) for match in sorted(glob.glob(str(path)))]
         if not matches:
             raise UserError("no such shard", where=path, mend="mend subset.subsets[].shards in the study file")
+        for match in matches:
+            refuse_odd_file(match)
         found += matches
     return list(dict.fromkeys(found))
+
+
+def _expansions(pattern: str) -> int:
+    """How many names a brace pattern stands for, or more than the most where it is more. Raises UserError for deep nesting."""
+    # Of each open brace: names of finished alternatives, names of the one being read, where that one began, and commas.
+    stack, place = [[0, 1, 0, 0]], 0
+    while place < len(pattern):
+        letter = pattern[place]
+        if letter == "\\":
+            place += 1
+        elif letter == "{":
+            if len(stack) > _DEEPEST:
+                raise UserError(f"is no brace pattern (more than {_DEEPEST} braces in one another)", where=pattern,
+                                mend="write for instance {00000..00041}")
+            stack.append([0, 1, place + 1, 0])
+        elif letter == "," and len(stack) > 1:
+            stack[-1] = [stack[-1][0] + stack[-1][1], 1, place + 1, stack[-1][3] + 1]
+        elif letter == "}" and len(stack) > 1:
+            done, current, begun, commas = stack.pop()
+            steps = _RANGE.fullmatch(pattern, begun, place) if not commas else None
+            names = _range(*steps.groups()) if steps else done + current
+            stack[-1][1] = min(stack[-1][1] * names, _MOST_SHARDS + 1)
+        place += 1
+    return max(done + current for done, current, _, _ in stack)
+
+
+def _range(first: str, last: str, step: str | None) -> int:
+    ends = [ord(end) if end.isalpha() else int(end) for end in (first, last)]
+    return abs(ends[1] - ends[0]) // max(abs(int(step or 1)), 1) + 1
 
 
 def shards_of(entry: SubsetEntry) -> list[Path]:
