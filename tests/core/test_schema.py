@@ -1,12 +1,19 @@
 """Tables: round trips are exact, and bad cells are named by column and row."""
 
+import os
+import time
+
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clip_scaling.core.cells import read_cells
 from clip_scaling.core.errors import UserError
 from clip_scaling.core.schema import RUNS, SCORES, errors_frame, read_table, validate, write_table
+
+from tables import CHANGES, harmed
 
 
 def score(**changes) -> dict:
@@ -78,3 +85,100 @@ def test_any_text_gives_a_table_or_a_sentence(tmp_path_factory, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError):
         read_table(path, SCORES)
+
+
+@pytest.mark.parametrize(("row", "said"), [
+    (dict(gmacs_per_sample=-1), "gmacs_per_sample is '-1'"), (dict(gmacs_per_sample=0), "not a number above 0"),
+    (dict(samples_seen=0), "samples_seen is '0'"), (dict(samples_seen=-5), "samples_seen"), (dict(samples_seen="1e300"), "samples_seen is '1e300'"),
+    (dict(samples_seen=2**53), "below 2"), (dict(unique_samples=0), "unique_samples"), (dict(unique_samples="-1e300"), "unique_samples"),
+    (dict(parameters="9" * 400), "parameters"), (dict(batch_size=-1), "batch_size"), (dict(seed=-1), "seed"), (dict(warmup_steps=-1), "warmup"),
+    (dict(status="done"), "status is 'done'.*finished, failed, released"), (dict(status="<script>"), "status"), (dict(run="a\x1b[31m"), "run is 'a.\\[31m'"),
+    (dict(learning_rate=0), "learning_rate"), (dict(samples_seen="0x10"), "samples_seen"), (dict(samples_seen="1_0"), "samples_seen"),
+    (dict(samples_seen="True"), "samples_seen"),
+])
+def test_bounds_of_runs(row, said):
+    with pytest.raises(UserError, match=said) as caught:
+        validate(pd.DataFrame([run(**row)]).astype(str), RUNS)
+    assert caught.value.sentence.isprintable() and len(caught.value.sentence) < 400
+
+
+@pytest.mark.parametrize("row", [dict(n_items=0), dict(n_items=-3), dict(n_classes=0), dict(n_classes="1e300"), dict(seed="1e300")])
+def test_bounds_of_scores(row):
+    with pytest.raises(UserError, match=next(iter(row))):
+        validate(pd.DataFrame([score(**row)]).astype(str), SCORES)
+
+
+def test_a_score_without_its_run_is_named():
+    runs, scores = validate(pd.DataFrame([run()]), RUNS), pd.DataFrame([score(), score(run="lost")])
+    with pytest.raises(UserError, match="'lost'"):
+        errors_frame(runs, validate(scores, SCORES))
+    with pytest.raises(UserError, match="'other'"):
+        errors_frame(runs, validate(pd.DataFrame([score(study="other")]), SCORES))
+
+
+def test_compute_beyond_numbers_is_named():
+    with pytest.raises(UserError, match="no finite compute"):
+        errors_frame(validate(pd.DataFrame([run(gmacs_per_sample=1e308)]), RUNS), validate(pd.DataFrame([score()]), SCORES))
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("a,b,a\n1,2,3\n", "column a more than once"), ("a,b, a\n1,2,3\n", "column a more than once"), ("a,b\n1,2,3\n", "3 cells, the header 2"),
+    ("a,b\n1\n", "1 cells, the header 2"), ("a,b\n1,2\n1,2,3\n", "data row 2"), ('a,b\n"1\n2",3\n', "spans lines 2 to 3"),
+    ('a,b\n"1,2\n3,4\n5,6\n', "is no CSV table|spans lines"), ('a,b\n"x"y,2\n', "is no CSV table"), ("a;b\n1;2\n", "semicolons"),
+    ("a,b\n\x00,1\n", "NUL"), ("", "empty"), ("\n\n\n", "empty"), (",".join(f"c{n}" for n in range(10_001)) + "\n", "10,001 columns"),
+    ("x" * 5_000_000, "longer than"), ("a\n" + "1" * 200_000 + "\n", "is no CSV table"), (b"\x1f\x8b\x08\x00\xff", "is no CSV table"),
+    ("a,b\n1,2\n".encode("utf-16"), "is no CSV table"), ("a,b\n1,2\n".encode("utf-16-le"), "NUL"), (b"PK\x03\x04\xff", "is no CSV table"),
+    (b"a,b\n\xff,1\n", "is no CSV table"),
+])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.zip", "t.bz2", "t.xz", "t.tar", "t.csv.zst"])
+def test_cells_that_are_no_table(tmp_path, text, said, name):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    begun = time.monotonic()
+    with pytest.raises(UserError, match=said) as caught:
+        read_cells(path)
+    assert time.monotonic() - begun < 3 and len(caught.value.sentence) < 800 and caught.value.sentence.isprintable()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "sparse", "folder", "none"])
+def test_cells_of_what_is_no_file(tmp_path, kind):
+    path = tmp_path / "t.csv"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "sparse":
+        with open(path, "wb") as file:
+            file.truncate(200 << 30)
+    with pytest.raises(UserError):
+        read_cells(path)
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "\ufeffa,b\n1,2\n", "a,b\r\n1,2\r\n", "a,b\r1,2\r", " a , b \n1,2", "\n\na,b\n\n1,2\n\n", '"a",b\n"1",2\n'])
+def test_cells_that_are_a_table(tmp_path, text):
+    path = tmp_path / "t.csv.gz"  # the name says nothing
+    path.write_bytes(text.encode())
+    assert read_cells(path).to_dict("list") == {"a": ["1"], "b": ["2"]}
+    assert read_cells(path, ["b"]).to_dict("list") == {"b": ["2"]}
+
+
+def test_byte_order_mark_before_a_table(tmp_path):
+    write_table(pd.DataFrame([score()]), tmp_path / "t.csv", SCORES)
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "t.csv").read_bytes())
+    assert len(read_table(tmp_path / "t.csv", SCORES)) == 1
+
+
+@settings(max_examples=200, deadline=2000)
+@given(CHANGES, CHANGES)
+def test_changed_tables_are_tables_or_a_sentence(tmp_path_factory, runs, scores):
+    folder = tmp_path_factory.mktemp("fuzz")
+    good = [run(run=f"r{n}", seed=n) for n in range(4)], [score(run=f"r{n}") for n in range(4)]
+    for name, rows, changes in (("runs", good[0], runs), ("scores", good[1], scores)):
+        (folder / f"{name}.csv").write_text(harmed(pd.DataFrame(rows).to_csv(index=False), changes), encoding="utf-8", newline="")
+    try:
+        joined = errors_frame(read_table(folder / "runs.csv", RUNS), read_table(folder / "scores.csv", SCORES))
+        assert np.isfinite(joined["compute"]).all() and joined["error"].between(0, 1).all()
+    except UserError as error:
+        assert error.sentence.isprintable() and len(error.sentence) < 2500

@@ -1,11 +1,15 @@
 """`clip-scaling fit RESULTS.csv`: what it prints, and a sentence for everything that a user can mend."""
 
 import json
+import time
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ladders import ladder
+from tables import CHANGES, harmed
 
 BASE = ["--compute", "C", "--error", "E", "--form", "power"]
 
@@ -21,7 +25,7 @@ def results(tmp_path):
         lines = [separator.join(table)] + [separator.join(str(value) for value in row) for row in list(zip(*table.values()))[:rows]]
         text = "\n".join(lines) + "\n"
         path = tmp_path / "results.csv"
-        path.write_text(change(text) if change else text, encoding=encoding)
+        path.write_text(change(text) if change else text, encoding=encoding, newline="")
         return path
 
     return write
@@ -111,3 +115,49 @@ def test_a_missing_file_and_a_spreadsheet(clip_scaling, tmp_path):
     (tmp_path / "book.csv").write_bytes(b"PK\x03\x04\xff\xfe\x00\x9c")
     said = clip_scaling("fit", tmp_path / "book.csv", *BASE)
     assert said.code == 2 and "is no CSV table" in said.err
+
+
+@pytest.mark.parametrize("words", [
+    ["--compute", "C", "--error", "C"], ["--compute", "C", "--error", "E", "--group", "E"], ["--compute", "C", "--error", "E", "--items", "E"],
+    ["--compute", "", "--error", "E"], ["--compute", " ", "--error", "E"], ["--compute", "C ", "--error", "E"],
+    ["--gmacs", "S", "--samples", "S", "--error", "E"], ["--compute", "C", "--error", "E", "--group", "C"],
+    ["--compute", "C", "--error", "E", "--unique", "C"], ["--compute", "x" * 9999, "--error", "E"], ["--compute", "\x1b[31m", "--error", "E"],
+])
+def test_a_column_has_one_part(clip_scaling, results, words):
+    said = clip_scaling("fit", results(), "--form", "power", "--bootstrap", "0", *words)
+    assert said.code == 2 and said.out == "" and said.err.count("\n") == 1 and "\x1b" not in said.err and len(said.err) < 1500
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: text.replace("C,E", "C,E,E").replace("\n", ",1\n").replace("who,1", "who"), lambda text: text.replace("C,E,G", "C,E, E"),
+    lambda text: text.replace("a\n", "a,7\n"), lambda text: text.replace("\n", '\n"', 1), lambda text: text.replace("a\n", '"a\nb"\n', 1),
+    lambda text: text + ",".join(["1"] * 10**6), lambda text: text.replace("\n", "," + ",".join(f"c{n}" for n in range(10**6)) + "\n", 1),
+    lambda text: text.replace("C", "C" * 10**6, 1), lambda text: text.replace(",a\n", ",a" * 2000 + "\n"),
+])
+def test_a_file_of_another_shape_is_a_sentence_soon(clip_scaling, results, change):
+    begun = time.monotonic()
+    said = clip_scaling("fit", results(change), *BASE, "--bootstrap", "0")
+    assert said.code == 2 and said.err.count("\n") == 1 and len(said.err) < 1500 and time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("text", ["G,S,E\n" + "1e300,1e300,0.5\n" * 9, "G,S,E\n" + "1e-300,1e-300,0.5\n" * 9])
+def test_a_product_beyond_numbers_is_a_sentence(clip_scaling, results, text):
+    said = clip_scaling("fit", results(lambda _: text), "--gmacs", "G", "--samples", "S", "--error", "E", "--form", "power")
+    assert said.code == 2 and "no finite positive number" in said.err
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.zip", "x.csv.bz2", "x.xz", "x.tar", "x.tar.gz", "x.zst"])
+@pytest.mark.parametrize("content", [b"junk", b"", b"\x1f\x8b\x08", b"PK\x03\x04"])
+def test_compression_is_not_guessed(clip_scaling, tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    said = clip_scaling("fit", tmp_path / name, *BASE)
+    assert said.code == 2 and name in said.err and said.err.count("\n") == 1
+
+
+@settings(max_examples=120, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(CHANGES, st.sampled_from([[], ["--group", "who"], ["--holdout", "0.2"], ["--items", "S"], ["--estimator", "robust_log"]]))
+def test_a_changed_csv_is_fitted_or_a_sentence(clip_scaling, results, changes, words):
+    path = results(lambda text: harmed(text, changes), rows=12)
+    said = clip_scaling("fit", path, *BASE, "--bootstrap", "0", "--json", *words)
+    assert (said.code, bool(said.out)) in ((0, True), (2, False)) and len(said.err) < 2500
+    assert said.code == 2 or json.loads(said.out)
