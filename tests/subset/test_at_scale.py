@@ -1,6 +1,11 @@
+import functools
 import hashlib
+import http.server
 import json
 import random
+import re
+import threading
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -129,6 +134,110 @@ def test_bad_metadata_is_named(tmp_path):
     pq.write_table(pa.table({"url": ["a"]}), tmp_path / "0.parquet")
     with pytest.raises(UserError, match="has no column `key`"):
         _draw((tmp_path,), 1)
+
+
+def test_a_key_that_stands_twice_in_a_shard_is_one_pair_and_is_counted(tmp_path):
+    for shard in range(3):
+        keys = [f"{shard}{n:03d}" for n in range(50)]
+        pq.write_table(pa.table({"key": keys + keys[:4]}), tmp_path / f"{shard}.parquet")
+    drawn = _draw((tmp_path,), 150)
+    assert (drawn.samples, drawn.passed, drawn.rows, drawn.repeated) == (150, 150, 162, 12)
+    assert len(_keys(drawn)) == 150
+    shards = _draw((tmp_path,), 100, by="shards")
+    assert (shards.samples, shards.repeated) == (100, 12)
+    with pytest.raises(UserError, match="151 samples asked for, 150 of 162 rows"):
+        _draw((tmp_path,), 151)
+
+
+@pytest.mark.parametrize("pattern", [".", "*.parquet", "file://{}"])
+def test_a_folder_stands_for_its_metadata_and_shards_are_absolute(pool, pattern, monkeypatch):
+    monkeypatch.chdir(pool[0])
+    drawn = select(pattern.format(pool[0]), name="s", family="f", samples=700, output=pool[0] / "out", quiet=True)
+    assert _keys(drawn) == _expected(pool[1], 700, 0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "filters", "said"),
+    [
+        ({"key": [1, 2]}, Filters(), "0.parquet: column `key` holds BIGINT, not text"),
+        ({"key": ["a", "b"], "similarity": ["x", "y"]}, Filters(min_similarity=0.3), "similarity holds VARCHAR, not num"),
+        ({"key": ["a", "b"], "language": [1, 2]}, Filters(languages=("en",)), "language holds BIGINT, not text"),
+    ],
+)
+def test_columns_of_another_type_are_said(tmp_path, columns, filters, said):
+    pq.write_table(pa.table(columns), tmp_path / "0.parquet")
+    with pytest.raises(UserError, match=said):
+        _draw((tmp_path,), 1, filters=filters)
+
+
+def test_a_similarity_that_is_no_number_does_not_pass(tmp_path):
+    pq.write_table(pa.table({"key": ["a", "b"], "similarity": [float("nan"), 0.5]}), tmp_path / "0.parquet")
+    assert _draw((tmp_path,), 1, filters=Filters(min_similarity=0.3)).passed == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--name", "a b"], "--name 'a b' is no name; take letters"),
+        (["--name", "../x"], "--name '../x' is no name"),
+        (["--max-aspect", "nan"], "--max-aspect nan keeps nothing"),
+        (["--min-similarity", "inf"], "--min-similarity inf is no similarity"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(pool, clip_scaling, words, said):
+    ended = clip_scaling("subset", "--at-scale", pool[0], "--samples", 3, "--output", pool[0] / "out", *words)
+    assert ended.code == 2 and said in ended.err and not (pool[0] / "out").exists()
+
+
+class _Ranges(http.server.SimpleHTTPRequestHandler):
+    """A server of files that lists folders and serves parts of files, as object stores do."""
+
+    def do_GET(self):
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if not wanted:
+            return super().do_GET()
+        start, end = map(int, wanted.groups())
+        content = Path(self.translate_path(self.path)).read_bytes()
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-{min(end, len(content) - 1)}/{len(content)}")
+        self.send_header("Content-Length", str(len(content[start:end + 1])))
+        self.end_headers()
+        self.wfile.write(content[start:end + 1])
+
+    def log_message(self, *_):
+        pass
+
+
+class _Whole(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve(pool):
+    running = []
+
+    def start(kind):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(kind, directory=str(pool[0])))
+        running.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+def test_metadata_are_read_over_http(pool, serve):
+    drawn = select(f"{serve(_Ranges)}/*.parquet", name="s", family="f", samples=700, output=pool[0] / "o", quiet=True)
+    assert {key for _, key in _keys(drawn)} == {key for _, key in _expected(pool[1], 700, 0)}
+    assert all(shard.startswith("http://127.0.0.1:") for shard, _ in _keys(drawn))
+
+
+def test_a_server_without_ranges_is_said(pool, serve):
+    with pytest.raises(UserError, match="range requests.*an HTTP server must serve parts of files"):
+        select(f"{serve(_Whole)}/*.parquet", name="s", family="f", samples=700, output=pool[0] / "o", quiet=True)
 
 
 def test_metadata_on_remote_storage_is_read_through_fsspec(pool):

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import importlib.util
 import threading
 import types
 
@@ -9,7 +10,7 @@ import pytest
 from clip_scaling.core.errors import UserError
 from clip_scaling.core.files import read_json
 from clip_scaling.subset.at_scale import kept_keys, select
-from clip_scaling.subset.at_scale_remote import fetched, open_shard
+from clip_scaling.subset.at_scale_remote import fetched, open_shard, told_in_a_sentence
 from clip_scaling.subset.at_scale_tiny import write_pool
 from clip_scaling.train.cluster.attempts import read_diary
 from clip_scaling.train.cluster.worker import shard_paths
@@ -37,7 +38,7 @@ def test_shards_are_read_over_http(pool, server, tmp_path, monkeypatch):
     with open_shard(f"{server}/00000.tar") as file:
         assert file.read() == content
     assert fetched(f"{server}/00000.tar").read_bytes() == content
-    with pytest.raises(UserError, match="no such shard"):
+    with pytest.raises(UserError, match="9.tar: is not there; check the address"):
         open_shard(f"{server}/9.tar")
 
 
@@ -56,9 +57,27 @@ def test_a_pipe_runs_only_on_request(tmp_path):
     assert ran.exists()
 
 
-def test_an_unknown_protocol_is_said():
-    with pytest.raises(UserError, match="cannot be opened"):
-        open_shard("nosuch://bucket/0.tar")
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nosuch://bucket/0.tar", "cannot be opened .*nosuch.*; check address"),
+        ("s3://bucket/0.tar", "cannot be opened .*s3fs.*; install that package"),
+        ("http://127.0.0.1:9/0.tar", "cannot be reached .*127.0.0.1:9.*; check address, network"),
+    ],
+)
+def test_a_storage_that_cannot_be_asked_is_said(url, said, tmp_path):
+    if url.startswith("s3") and importlib.util.find_spec("s3fs"):
+        pytest.skip("s3fs is installed")
+    with pytest.raises(UserError, match=said):
+        open_shard(url)
+    with pytest.raises(UserError, match=said):
+        select(url.replace("0.tar", "0.parquet"), name="s", family="f", samples=1, output=tmp_path, quiet=True)
+
+
+def test_what_a_storage_package_raises_of_its_own_becomes_a_sentence():
+    with pytest.raises(UserError, match=r"s3://b/0: cannot be opened \(Unable to locate credentials\)"):
+        with told_in_a_sentence("s3://b/0"):
+            raise type("NoCredentialsError", (Exception,), {})("Unable to locate credentials")
 
 
 def test_only_drawn_pairs_reach_the_trainer(pool, tmp_path):

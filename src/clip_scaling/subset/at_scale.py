@@ -21,7 +21,10 @@ BUCKET_BITS = 24  # the histogram of hashes: 16.8 million bins of 8 bytes, about
 
 @dataclass(frozen=True)
 class Selection:
-    """What was drawn: `rows` in the metadata, `passed` the filters, `samples` drawn from them, in `shards` tars."""
+    """What was drawn: `rows` in the metadata, pairs that `passed` the filters, `samples` drawn, in `shards` tars.
+
+    `repeated`: rows that passed and name a key for a second time in their shard; those are one pair.
+    """
 
     name: str
     by: str
@@ -29,6 +32,7 @@ class Selection:
     shards: int
     rows: int
     passed: int
+    repeated: int
     seed: int
     manifest: str
 
@@ -52,27 +56,27 @@ def select(
         raise UserError("filters do not go with whole shards", where="--by shards", mend="draw keys: --by keys")
     metadata = Metadata(pattern, filters, seed, threads=threads, quiet=quiet)
     draw = _draw_keys if by == "keys" else _draw_shards
-    shards, rows, passed, extra = draw(metadata, name, samples, output)
+    shards, rows, passed, repeated, extra = draw(metadata, name, samples, output)
     manifest = {
         "name": name, "family": family, "samples": sum(entry["samples"] for entry in shards), "shards": shards,
         "tokenizer": None,
         "selection": {"by": by, "seed": seed, "metadata": pattern, "filters": asdict(filters), "rows": rows,
-                      "passed": passed, **extra},
+                      "passed": passed, "repeated": repeated, **extra},
     }
     path = Path(output) / f"{name}.json"
     write_json(path, manifest)
-    return Selection(name, by, manifest["samples"], len(shards), rows, passed, seed, str(path))
+    return Selection(name, by, manifest["samples"], len(shards), rows, passed, repeated, seed, str(path))
 
 
 def _draw_keys(metadata: Metadata, name: str, samples: int, output: Path):
     """Two passes: count hashes in fine bins, then write keys up to the bin that reaches `samples`; trim it."""
     import numpy as np
 
-    counts, rows = np.zeros(1 << BUCKET_BITS, np.int64), 0
+    counts, rows, repeated = np.zeros(1 << BUCKET_BITS, np.int64), 0, 0
     for chunk in metadata.chunks("counting"):
-        hashes, read = metadata.hashes(chunk)
+        hashes, read, again = metadata.hashes(chunk)
         counts += np.bincount((hashes >> np.uint64(64 - BUCKET_BITS)).astype(np.int64), minlength=len(counts))
-        rows += read
+        rows, repeated = rows + read, repeated + again
     passed = int(counts.sum())
     _enough(passed, rows, samples, metadata)
     bucket = int(np.searchsorted(np.cumsum(counts), samples))
@@ -93,16 +97,16 @@ def _draw_keys(metadata: Metadata, name: str, samples: int, output: Path):
         working.rename(folder)
     finally:
         shutil.rmtree(working, ignore_errors=True)
-    return shards, rows, passed, {"threshold": threshold}
+    return shards, rows, passed, repeated, {"threshold": threshold}
 
 
 def _draw_shards(metadata: Metadata, name: str, samples: int, output: Path):
     """One pass: count pairs in each shard, then take shards in the order of their hash until `samples` are reached."""
-    counted, rows = [], 0
+    counted, rows, repeated = [], 0, 0
     for chunk in metadata.chunks("counting"):
-        found, read = metadata.shard_counts(chunk)
+        found, read, again = metadata.shard_counts(chunk)
         counted += found
-        rows += read
+        rows, repeated = rows + read, repeated + again
     passed = sum(entry["samples"] for entry in counted)
     _enough(passed, rows, samples, metadata)
     counted.sort(key=lambda entry: (hash_of(Path(entry["path"]).stem, metadata.seed), entry["path"]))
@@ -113,7 +117,7 @@ def _draw_shards(metadata: Metadata, name: str, samples: int, output: Path):
         if entry["samples"]:
             taken.append(entry)
             total += entry["samples"]
-    return taken, rows, passed, {}
+    return taken, rows, passed, repeated, {}
 
 
 def _enough(passed: int, rows: int, samples: int, metadata: Metadata) -> None:

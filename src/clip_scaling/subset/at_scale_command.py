@@ -1,6 +1,8 @@
 """`clip-scaling subset --at-scale METADATA`: draw from a pool of tars too large to copy, by its Parquet metadata."""
 
 import json
+import math
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,9 +12,12 @@ from ..core.study import Study, SubsetEntry
 from .at_scale_metadata import Filters
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a subset, as in a study file
+
+
 def add_arguments(parser) -> None:
     group = parser.add_argument_group("pools at scale (img2dataset's tars beside Parquet metadata)")
-    group.add_argument("--at-scale", metavar="METADATA", help="glob or URL of the Parquet files; tars lie beside them")
+    group.add_argument("--at-scale", metavar="METADATA", help="glob, folder or URL of Parquet files; tars lie beside them")
     group.add_argument("--samples", type=int, help="pairs to draw")
     group.add_argument("--name", default="subset", help="name of the subset")
     group.add_argument("--family", default="LAION", help="pre-training distribution")
@@ -32,8 +37,7 @@ def run(args) -> None:
     """Draw, write the manifest, say what was drawn. Raises UserError."""
     from .at_scale import select
 
-    if args.samples is None or args.samples < 1:
-        raise UserError("how many pairs?", where="--at-scale", mend="add --samples N, N of 1 or more")
+    _check(args)
     filters = Filters(args.min_width, args.min_height, args.max_aspect, args.min_similarity, tuple(args.language))
     drawn = select(args.at_scale, name=args.name, family=args.family, samples=args.samples, output=args.output,
                    by=args.by, seed=args.seed, filters=filters)
@@ -44,8 +48,21 @@ def run(args) -> None:
     if args.json:
         print(json.dumps(asdict(drawn), indent=1))
     else:
+        again = f", {drawn.repeated:,} rows repeat a key of their shard" if drawn.repeated else ""
         print(f"{drawn.manifest}: {drawn.samples:,} pairs in {drawn.shards:,} shards, "
-              f"drawn from {drawn.passed:,} of {drawn.rows:,} rows")
+              f"drawn from {drawn.passed:,} of {drawn.rows:,} rows{again}")
+
+
+def _check(args) -> None:
+    """Refuse options that mean nothing, each by its name."""
+    if args.samples is None or args.samples < 1:
+        raise UserError("how many pairs?", where="--at-scale", mend="add --samples N, N of 1 or more")
+    if not re.fullmatch(NAME, args.name):
+        raise UserError(f"--name {args.name!r} is no name", mend="take letters, digits, dots, dashes and underscores")
+    if args.max_aspect is not None and not 1 <= args.max_aspect < math.inf:
+        raise UserError(f"--max-aspect {args.max_aspect:g} keeps nothing", mend="give a ratio of 1 or more, such as 3")
+    if args.min_similarity is not None and not math.isfinite(args.min_similarity):
+        raise UserError(f"--min-similarity {args.min_similarity:g} is no similarity", mend="give a number such as 0.3")
 
 
 def is_at_scale(entry: SubsetEntry) -> bool:
