@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"clip-scaling {args.command}: {told.sentence}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"clip-scaling {args.command}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     return 2
 
 
