@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -86,6 +87,18 @@ def write_manifest(study: Study, entry: SubsetEntry, folder: Path, tokenizer: st
     drawn = select(metadata_of(entry), name=entry.name, family=entry.family, samples=entry.samples, output=folder,
                    seed=study.prepare.seed)
     write_json(Path(drawn.manifest), read_json(Path(drawn.manifest)) | {"tokenizer": tokenizer})
+
+
+def write_addresses(entry: SubsetEntry, names: list[str], folder: Path, tokenizer: str) -> None:
+    """List remote shards, which the trainer streams: none is read, and the number of pairs is the study's."""
+    from ..core.files import write_json
+    from .write import manifest
+
+    shards = [{"path": name, "sha256": None, "samples": None} for name in dict.fromkeys(names)]
+    content = manifest(entry.name, entry.family, [], tokenizer)
+    write_json(folder / f"{entry.name}.json", content | {"shards": shards, "samples": entry.samples})
+    print(f"{entry.name}: {len(shards)} remote shards listed; {entry.samples:,} pairs, as the study says, not counted",
+          file=sys.stderr)
 
 
 def captions(entries: list[SubsetEntry], most: int):

@@ -25,10 +25,11 @@ def run(args) -> None:
         from . import at_scale_command
 
         return at_scale_command.run(args)
-    study = load_study(args.study or params.default_study())
+    given = args.study or params.default_study()
+    study = load_study(given)
     pool = paths.pool(study.study)
     if not (pool / "tokenizer" / "bpe.txt.gz").is_file():
-        raise UserError("is not prepared", where=pool, mend=f"run `clip-scaling prepare --study {study.study}` first")
+        raise UserError("is not prepared", where=pool, mend=f"run `clip-scaling prepare --study {given}` first")
     target = paths.subsets(study.study)
     building = target.with_name(".subsets.part")
     shutil.rmtree(building, ignore_errors=True)

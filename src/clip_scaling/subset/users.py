@@ -11,7 +11,7 @@ from ..core import paths
 from ..core.errors import UserError
 from ..core.files import sha256, write_json
 from ..core.study import Study, SubsetEntry
-from .at_scale_command import is_at_scale, write_manifest
+from .at_scale_command import is_at_scale, write_addresses, write_manifest
 from .at_scale_remote import fetched, is_remote
 from .reader import ShardReader, refuse_odd_file
 from .write import manifest
@@ -21,12 +21,8 @@ _DEEPEST = 8
 _RANGE = re.compile(r"(-?\d{1,20}|[A-Za-z])\.\.(-?\d{1,20}|[A-Za-z])(?:\.\.(-?\d{1,20}))?")
 
 
-def expand(pattern: str) -> list[Path]:
-    """Files that a brace pattern or glob names, as webdataset understands them. Relative ones start at the project.
-    Remote ones are fetched into the cache, each once.
-
-    Raises UserError where it names none, too many, or a file that is not there.
-    """
+def names_of(pattern: str) -> list[str]:
+    """Names in a brace pattern, as webdataset understands it. Raises UserError where it is none, or names too many."""
     import braceexpand
 
     # The library lists a range before it yields a name, and takes long for many braces: reckon first.
@@ -36,8 +32,17 @@ def expand(pattern: str) -> list[Path]:
         names = list(braceexpand.braceexpand(pattern))
     except (ValueError, RecursionError) as error:
         raise UserError(f"is no brace pattern ({error})", where=pattern, mend="write for instance {00000..00041}") from None
+    return names
+
+
+def expand(pattern: str) -> list[Path]:
+    """Files that a brace pattern or glob names. Relative ones start at the project; remote ones are fetched into the
+    cache, each once.
+
+    Raises UserError where it names none, too many, or a file that is not there.
+    """
     found: list[Path] = []
-    for name in names:
+    for name in names_of(pattern):
         if is_remote(name):
             found.append(fetched(name))
             continue
@@ -95,6 +100,9 @@ def write_manifests(study: Study, folder: Path, tokenizer: str) -> None:
     for entry in study.subset.subsets:
         if is_at_scale(entry):
             write_manifest(study, entry, folder, tokenizer)
+            continue
+        if study.train.engine == "cluster" and entry.shards and all(map(is_remote, names := names_of(entry.shards))):
+            write_addresses(entry, names, folder, tokenizer)
             continue
         shards, counts = _counted(entry, folder)
         total = sum(shard["samples"] for shard in shards)
