@@ -7,6 +7,7 @@ from ...core.study import Study
 from .plan import Plan
 
 WORKER = "clip_scaling.train.cluster.worker"
+SAID = "clip-scaling train: "  # before a sentence of the worker's, in the job's log
 _MEETING_PORT = 29500
 _ADAM_EPSILON = 1e-6  # open_clip's for vision transformers; stated because its default depends on the model's name
 

@@ -5,7 +5,9 @@
 Around open_clip_train 3.3 it changes this, and nothing else: torchvision is imported through our guard; the model
 configuration is registered; shards come from a subset's manifest (with its key filter, if it has one); samples are
 shuffled from the seed, not from process number and time; several processes can train on CPUs; a checkpoint is
-written beside and renamed, and not at all if its weights are not finite; a log folder in the way ends in exit code 1.
+written beside and renamed, and not at all if its weights are not finite. It ends in exit code 1, with a sentence, where
+the trainer would train on other devices than asked for, wait for ever on shards without a usable pair, or find a log
+folder in its way.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from pathlib import Path
 from ...core.errors import UserError
 from ...core.files import read_json
 from ..openclip import open_clip
+from .arguments import SAID
 from .attempts import Attempts
 
 
@@ -27,16 +30,25 @@ def main(argv: list[str] | None = None) -> int:
     from open_clip_train import main as trainer
 
     try:
-        manifest = read_json(options.manifest)
-        shards = shard_paths(manifest, options.manifest, options.allow_pipe)
+        return _train(options, rest, data, trainer)
     except UserError as error:
-        print(f"clip-scaling train: {error.sentence}", file=sys.stderr)
+        # From a loader process, torch brings it with that process's traceback before it.
+        sentence = error.what.strip().splitlines()[-1].rpartition("UserError: ")[2] if "Traceback" in error.what \
+            else error.sentence
+        print(f"{SAID}{sentence}", file=sys.stderr)
         return 1
+
+
+def _train(options: argparse.Namespace, rest: list[str], data, trainer) -> int:
+    manifest = read_json(options.manifest)
+    shards = shard_paths(manifest, options.manifest, options.allow_pipe)
+    _expect_devices(rest)
     open_clip.add_model_config(options.model_config)
     _open_through_fsspec()
     _shuffle_from_the_seed(data)
     if "selection" in manifest and manifest["selection"]["by"] == "keys":
         _keep_drawn_keys(data, manifest, options.manifest.parent)
+    _give_up_without_pairs(data, len(shards), options.manifest)
     _let_cpus_train_together()
     attempts = Attempts(options.attempts) if int(os.environ.get("RANK", 0)) == 0 else None
     _save_whole_or_not_at_all(trainer, attempts)
@@ -44,9 +56,18 @@ def main(argv: list[str] | None = None) -> int:
         attempts.begin()
     # The list is set here: 200,000 paths are more than a command line holds.
     if trainer.main([*rest, "--train-data", "::".join(shards)]) == -1:
-        print("clip-scaling train: open_clip_train found a log folder in its way", file=sys.stderr)
-        return 1
+        raise UserError("open_clip_train found a log folder in its way", mend="remove it, and train again")
     return 0
+
+
+def _expect_devices(arguments: list[str]) -> None:
+    """The trainer would turn to the CPU without a word."""
+    import torch
+
+    wanted, found = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+    if ("--device", "cuda") in zip(arguments, arguments[1:], strict=False) and found < wanted:
+        raise UserError(f"{found} GPUs on this machine, {wanted} asked for", where="train.cluster.device",
+                        mend="ask for a partition with GPUs, lower gpus_per_node, or train on the CPU (device: cpu)")
 
 
 def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -107,6 +128,42 @@ def _keep_drawn_keys(data, manifest: dict, folder: Path) -> None:
         return whole(sample) and sample["__key__"].rpartition("/")[2] in keys(sample["__url__"])
 
     data.filter_no_caption_or_no_image = drawn
+
+
+def _give_up_without_pairs(data, shards: int, manifest: Path) -> None:
+    """The trainer passes over what it cannot read, with a warning: where all is so, it would wait for ever.
+
+    A loader gives up once it has opened as many shards as there are since the last pair that reached a batch, and none
+    of them held a pair that could be used, or more than the shuffle holds without one that could be decoded.
+    """
+    read, to_tuple = data.tarfile_to_samples_nothrow, data.wds.to_tuple
+    opened = usable = 0
+
+    def counted(source):
+        nonlocal opened
+        for shard in source:
+            if opened >= shards and not 0 < usable <= data._SAMPLE_SHUFFLE_SIZE:
+                raise UserError(f"no usable pair in {opened} shards in a row, the last of them {shard['url']}",
+                                where=manifest, mend="the warnings above say why; mend or fetch the shards again")
+            opened += 1
+            yield shard
+
+    def samples(source):
+        nonlocal usable
+        for sample in read(counted(source)):
+            usable += data.filter_no_caption_or_no_image(sample)
+            yield sample
+
+    def tuples(*names):
+        def reach_a_batch(source):
+            nonlocal opened, usable
+            for pair in to_tuple(*names)(source):
+                opened = usable = 0
+                yield pair
+
+        return reach_a_batch
+
+    data.tarfile_to_samples_nothrow, data.wds.to_tuple = samples, tuples
 
 
 def _let_cpus_train_together() -> None:
