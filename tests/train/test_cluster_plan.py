@@ -78,6 +78,8 @@ def test_steps_are_counted_as_the_trainer_counts_them(laion):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"train__architectures__0__name": "ViT-B-23", "train__runs": []},
+         "unknown architecture 'ViT-B-23'; known are open_clip's names and our own, such as .*ViT-B-32"),
         ({"train__augment_shift": 2}, "augment_shift is 2, which open_clip's trainer cannot do"),
         ({"train__architectures__0__token_embedding_lr_scale": 5.0}, "token_embedding_lr_scale 5"),
         ({"train__runs__0__gpus": 127}, "no multiple of 127 GPUs; take 32766"),
@@ -92,6 +94,11 @@ def test_what_the_trainer_cannot_honour_is_refused_before_anything_is_spent(laio
         return
     with pytest.raises(UserError, match=said):
         plans(_with(laion, **changes))
+
+
+def test_an_epoch_larger_than_its_subset_is_noted(laion, capsys):
+    noted = [line for line in _dry_run(laion, capsys).splitlines() if "some are seen twice" in line]
+    assert len(noted) == 3 and "an epoch of 413,000,000 from 407,332,084 pairs" in noted[0]
 
 
 def test_an_unknown_run_is_named(laion):

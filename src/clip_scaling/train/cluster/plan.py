@@ -1,10 +1,14 @@
 """What each run of a cluster study asks for: nodes, batch, steps, hours, energy, and what must be refused."""
 
+import difflib
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 from ...core.errors import UserError
 from ...core.study import Run, Study
+from ..models import own_architectures
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,22 @@ def _refuse(study: Study) -> None:
             f"augment_shift is {study.train.augment_shift}, which open_clip's trainer cannot do",
             where=f"study {study.study}", mend="set train.augment_shift to 0, or take the embedded engine",
         )
+    known = _architectures()
     for entry in study.train.architectures:
+        if known and entry.name not in known:
+            near = difflib.get_close_matches(entry.name, known) or own_architectures()
+            raise UserError(f"unknown architecture {entry.name!r}", where=f"study {study.study}",
+                            mend=f"known are open_clip's names and our own, such as {', '.join(near)}")
         if entry.token_embedding_lr_scale != 1:
             raise UserError(
                 f"{entry.name} has token_embedding_lr_scale {entry.token_embedding_lr_scale:g}; "
                 "open_clip's trainer has one learning rate for all weights",
                 where=f"study {study.study}", mend="leave that field out, or take the embedded engine",
             )
+
+
+def _architectures() -> set[str]:
+    """Ours, and those of the installed open_clip, found without importing it; empty where it is not installed."""
+    spec = find_spec("open_clip")
+    folder = Path(spec.origin).parent / "model_configs" if spec and spec.origin else None
+    return {*own_architectures(), *(path.stem for path in folder.glob("*.json"))} if folder else set()

@@ -1,47 +1,65 @@
-"""What a study would cost: the command, GPU-hours and energy of each run, before anything is spent."""
+"""What a study would cost: the command, GPU-hours and energy of each run, before anything is spent.
+
+Where a run's subset is drawn, its model configuration is written, so that the command can be run as printed.
+"""
 
 import json
 import shlex
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
 
 from ...core import paths
+from ...core.errors import UserError
 from ...core.study import Study
 from .arguments import WORKER, Places, torchrun_arguments, worker_arguments
+from .collect import prepare
 from .plan import Plan
 
 
-def shell_command(study: Study, plan: Plan, places: Places) -> str:
-    """The run's command, as a shell on each of its nodes would take it (HEAD_NODE, JOB_ID: known when it starts)."""
+@dataclass(frozen=True)
+class Command:
+    """A run's command, as a shell on each of its nodes would take it, and why it cannot be run yet (else None)."""
+
+    line: str
+    lacks: str | None
+
+
+def command_of(study: Study, plan: Plan, *, given: str | None = None, allow_pipe: bool = False) -> Command:
+    """The command of a run (HEAD_NODE, JOB_ID: known when it starts)."""
+    try:
+        places, lacks = prepare(study, plan, given=given, allow_pipe=allow_pipe).places, None
+    except UserError as error:
+        places, lacks = _places_to_be(study, plan), error.sentence
+    words = worker_arguments(study, plan, places, allow_pipe=allow_pipe)
     meeting = torchrun_arguments(plan.nodes, plan.gpus_per_node)
-    return shlex.join(["torchrun", *meeting, "-m", "--", WORKER, *worker_arguments(study, plan, places)])
+    return Command(shlex.join(["torchrun", *meeting, "-m", "--", WORKER, *words]), lacks)
 
 
-def places_of(study: Study, plan: Plan) -> Places:
-    """Places as a dry run names them; a real run keeps its logs in a folder named by a digest of its content."""
-    folder = Path("cluster") / plan.study
+def _places_to_be(study: Study, plan: Plan) -> Places:
+    """Places before a subset is drawn: the folder DIGEST is named by the content of the subset's manifest."""
+    folder = paths.cache() / "cluster" / "DIGEST"
     manifest = paths.subsets(study.study) / f"{plan.subset}.json"
-    return Places(manifest, folder / "models" / f"{plan.architecture}.json", folder / "logs")
+    return Places(manifest, folder / "model" / f"{plan.architecture}.json", folder)
 
 
-def print_plans(study: Study, plans: list[Plan], *, as_json: bool = False) -> int:
+def print_plans(study: Study, plans: list[Plan], *, as_json: bool = False, given: str | None = None,
+                allow_pipe: bool = False) -> int:
     """Print each run's command and cost, then the sums; as one JSON object with `as_json`."""
     totals = {name: sum(getattr(plan, name) or 0 for plan in plans) for name in ("gpu_hours", "mwh")}
     unknown = [plan.run for plan in plans if plan.gpu_hours is None]
+    commands = [command_of(study, plan, given=given, allow_pipe=allow_pipe) for plan in plans]
     if as_json:
-        runs = [asdict(plan) | {"samples_seen": plan.samples_seen, "gpus": plan.gpus,
-                                "command": shell_command(study, plan, places_of(study, plan))} for plan in plans]
+        runs = [asdict(plan) | {"samples_seen": plan.samples_seen, "gpus": plan.gpus, "command": command.line,
+                                "lacks": command.lacks} for plan, command in zip(plans, commands, strict=True)]
         print(json.dumps({"study": study.study, "runs": runs, **totals, "without_throughput": unknown}, indent=1))
         return 0
-    for plan in plans:
-        print(f"# {plan.run}: {_cost(plan)}\n{shell_command(study, plan, places_of(study, plan))}\n")
+    for plan, command in zip(plans, commands, strict=True):
+        print(f"# {plan.run}: {_cost(plan)}\n{command.line}\n")
     watts = study.train.cluster.watts_per_gpu
     print(f"# {len(plans)} runs: {totals['gpu_hours']:,.0f} GPU-hours, {totals['mwh']:,.2f} MWh at {watts:g} W a GPU")
     if unknown:
         print(f"# no throughput stated, not in the sum: {', '.join(unknown)}")
-    missing = sorted({plan.subset for plan in plans if not places_of(study, plan).manifest.is_file()})
-    if missing:
-        print(f"# not drawn yet: {', '.join(missing)} (see `clip-scaling subset --help`)")
+    for lacks in dict.fromkeys(command.lacks for command in commands if command.lacks):
+        print(f"# cannot be run yet: {lacks}")
     return 0
 
 
@@ -64,6 +82,8 @@ def _cost(plan: Plan) -> str:
     size = f"{plan.nodes} nodes x {plan.gpus_per_node} GPUs, batch {plan.batch:,}, {plan.samples_asked:,} samples"
     over = plan.samples_seen / plan.samples_asked - 1
     counted = f" (the trainer rounds up: {over:+.2%})" if over else ""
+    if plan.samples_per_epoch > plan.unique_samples:
+        counted += f", an epoch of {plan.samples_per_epoch:,} from {plan.unique_samples:,} pairs: some are seen twice"
     if plan.hours is None:
         return f"{size}{counted}, throughput not stated"
     return f"{size}{counted}, {plan.hours:,.1f} h, {plan.gpu_hours:,.0f} GPU-hours, {plan.mwh:,.2f} MWh"
