@@ -1,15 +1,16 @@
 """From open_clip_train's last checkpoint to the folder that every other stage reads."""
 
 import functools
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...core import paths
 from ...core.errors import UserError
-from ...core.files import digest, read_json, sha256, write_json
+from ...core.files import digest, read_json, sha256, write_json, write_text
 from ...core.study import Study
-from ...subset.at_scale_remote import is_remote
+from ...subset.at_scale_remote import is_remote, open_shard, refuse_pipe, scheme, told_in_a_sentence
 from .. import finished
 from ..compute import gmacs
 from ..models import architecture, build_model, count_parameters, load_tokenizer, model_config, save_model
@@ -41,15 +42,18 @@ class Prepared:
         return self.places.folder / self.plan.run / "checkpoints" / f"epoch_{self.plan.epochs}.pt"
 
 
-def prepare(study: Study, plan: Plan) -> Prepared:
-    """Find a plan's manifest and tokenizer and write its model configuration. Raises UserError where one is missing."""
+def prepare(study: Study, plan: Plan, *, given: str | None = None, allow_pipe: bool = False) -> Prepared:
+    """Find a plan's manifest and tokenizer and write its model configuration. Raises UserError where one is missing.
+
+    `given`: the name or file of the study, as the user wrote it, for what a message says.
+    """
     manifest = (paths.subsets(study.study) / f"{plan.subset}.json").resolve()
-    mend = f"draw it: `clip-scaling subset --study {study.study}`, or --at-scale for a pool of your own"
+    mend = f"draw it: `clip-scaling subset --study {given or study.study}`, or --at-scale for a pool of your own"
     if not manifest.is_file():
         raise UserError(f"subset {plan.subset} is not drawn", where=manifest, mend=mend)
     content = read_json(manifest)
     _enough_shards(study, plan, len(content["shards"]), manifest)
-    _all_there(manifest, sha256(manifest))
+    _all_there(manifest, sha256(manifest), allow_pipe)
     tokenizer = _tokenizer(study, content, manifest, mend)
     config = architecture(plan.architecture)
     config = model_config(config, load_tokenizer(tokenizer, config["text_cfg"].get("context_length", 77)))
@@ -87,14 +91,19 @@ def _enough_shards(study: Study, plan: Plan, shards: int, manifest: Path) -> Non
 
 
 @functools.lru_cache  # many runs share a manifest, and a parallel file system is slow to look
-def _all_there(path: Path, _content: str) -> None:
-    """The trainer passes over what it cannot read, with a warning; without any shard it would wait for ever."""
-    shards = read_json(path)["shards"]
-    gone = [entry["path"] for entry in shards
-            if not is_remote(entry["path"]) and not (path.parent / entry["path"]).is_file()]
+def _all_there(path: Path, _content: str, allow_pipe: bool) -> None:
+    """Shell commands are allowed or not there, files are where they were, and the first remote shard can be read."""
+    shards = [entry["path"] for entry in read_json(path)["shards"]]
+    remote = [name for name in shards if is_remote(name)]
+    gone = [name for name in shards if not is_remote(name) and not (path.parent / name).is_file()]
+    for name in remote:
+        refuse_pipe(name, allow_pipe)
     if gone:
         raise UserError(f"{len(gone)} of {len(shards)} shards are not there, such as {gone[0]}",
                         where=path, mend="put them back, or draw the subset again")
+    for name in [name for name in remote if scheme(name) != "pipe"][:1]:
+        with open_shard(name) as file, told_in_a_sentence(name):
+            file.read(512)
 
 
 def is_finished(job: Prepared) -> bool:
@@ -106,7 +115,7 @@ def is_trained(job: Prepared) -> bool:
 
 
 def collect(study: Study, job: Prepared) -> Path:
-    """Turn the last checkpoint into model.safetensors, model.json, record.json and timing.json, and publish them.
+    """Turn checkpoint and log into model.safetensors, model.json, loss.csv, record.json, timing.json; publish them.
 
     Raises UserError where the checkpoint is broken or of another architecture. Checkpoints are removed once kept.
     """
@@ -114,6 +123,7 @@ def collect(study: Study, job: Prepared) -> Path:
         model = _model(job)
         target = finished.folder(job)
         save_model(model, job.config, job.tokenizer, target)
+        write_text(target / "loss.csv", _loss_curve(job.places.folder / job.run / "out.log"))
         write_json(target / "timing.json", _timing(job))
         write_json(target / "record.json", _record(job, model))  # last: a folder with a record is a finished run
         shutil.rmtree(job.checkpoint.parent, ignore_errors=True)
@@ -156,3 +166,16 @@ def _timing(job: Prepared) -> dict:
         "device": f"{job.plan.gpus} x {diary.device}", "versions": diary.versions, "energy_kwh": None,
         "loss_spikes": None, "finished_at": diary.finished_at,
     }
+
+
+_LOGGED = re.compile(r"Train Epoch: (\d+) \[\s*(\d+)/(\d+) .* Loss: (\S+) ")
+
+
+def _loss_curve(log: Path) -> str:
+    """CSV of the loss as open_clip_train logged it, every hundred steps; of what two attempts saw, the later."""
+    losses = {}
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ():
+        if found := _LOGGED.search(line):
+            epoch, seen, size = map(int, found.groups()[:3])
+            losses[epoch * size + seen] = float(found[4])
+    return "samples_seen,loss\n" + "".join(f"{seen},{loss:.5f}\n" for seen, loss in sorted(losses.items()))
