@@ -27,30 +27,39 @@ class TrainJob:
 
     def __call__(self) -> int:
         """Return 0; raises RuntimeError where torchrun failed."""
-        meeting = torchrun_arguments(self.nodes, self.per_node, head=_head_node(self.nodes),
-                                     job=os.environ.get("SLURM_JOB_ID", "local"))
-        command = [sys.executable, "-m", "torch.distributed.run", *meeting, "-m", "--", WORKER, *self.arguments]
-        # A session of its own: the signal that announces the end of the allocation is for this process alone, which
-        # then ends the trainer in an orderly way.
-        self._process = subprocess.Popen(command, env=self._environment(), start_new_session=True)
         try:
-            code = self._process.wait()
+            code = self.start().wait()
         finally:
-            self._stop()
+            self.stop()
         if code:
             raise RuntimeError(f"run {self.run}: torchrun ended with exit code {code}; its output stands above")
         return 0
+
+    def start(self, **streams) -> subprocess.Popen:
+        """Start torchrun; `streams` as Popen takes them."""
+        meeting = torchrun_arguments(self.nodes, self.per_node, head=_head_node(self.nodes),
+                                     job=os.environ.get("SLURM_JOB_ID", "local"))
+        command = [sys.executable, "-m", "torch.distributed.run", *meeting, "-m", "--", WORKER, *self.arguments]
+        # A session of its own: the signal that announces the end of the allocation, or Ctrl-C, is for this process
+        # alone, which then ends the trainer in an orderly way.
+        self._process = subprocess.Popen(command, env=self._environment(), start_new_session=True, **streams)
+        return self._process
 
     def checkpoint(self):
         """Called by submitit when time is up or a pre-emption announced: stop, and ask for another turn."""
         import submitit
 
-        self._stop()
+        self.stop()
         return submitit.helpers.DelayedSubmission(
             TrainJob(self.run, self.arguments, self.nodes, self.per_node, self.on_cpu)
         )
 
-    def _stop(self) -> None:
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """End torchrun and what it started: asked first, after 20 seconds told."""
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
