@@ -8,7 +8,7 @@ import yaml
 
 from clip_scaling.cli import COMMANDS
 from clip_scaling.core.errors import UserError
-from clip_scaling.dag import layers, mermaid, read_stages, svg, tracked, with_diagram
+from clip_scaling.dag import columns, direct, edges, layers, mermaid, read_stages, svg, tracked, with_diagram
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
@@ -197,3 +197,16 @@ def test_readme_and_book_show_the_present_pipeline():
     known = read_stages(ROOT / "dvc.yaml")
     assert mermaid(known) in (ROOT / "README.md").read_text(encoding="utf-8"), "run clip-scaling dag --write"
     assert (ROOT / "book/chapters/_static/dag.svg").read_text(encoding="utf-8") == svg(known), "run clip-scaling dag --write"
+
+
+def test_a_need_that_follows_from_others_is_not_drawn():
+    assert direct([("a", "b"), ("b", "c"), ("a", "c"), ("d", "c")]) == [("a", "b"), ("b", "c"), ("d", "c")]
+
+
+def test_no_arrow_of_the_diagram_runs_through_a_box():
+    pipeline = read_stages(ROOT / "dvc.yaml")
+    row, column = layers(pipeline), columns(pipeline)
+    places = {(column[name], row[name]) for name in pipeline}
+    assert len(places) == len(pipeline)
+    for start, end in direct(edges(pipeline)):
+        assert not {(column[start], between) for between in range(row[start] + 1, row[end])} & places, (start, end)

@@ -57,7 +57,7 @@ def gpu_study(tmp_path, monkeypatch, root):
     monkeypatch.delenv("CLIP_SCALING_CACHE", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(repro, "_dvc_repro", lambda root, args: started.append(args.targets) or 0)
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text((root / "dvc.yaml").read_text())
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "gpu.yaml").write_text((root / "studies" / "gpu.yaml").read_text())
     return started

@@ -112,6 +112,12 @@ def test_numbers_in_prose_come_from_the_tables(html):
     assert f"{len(made_study.runs())} models" in (html / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_page_says_in_its_title_whose_study_it_is(html):
+    page = (html / "made" / "zero_shot.html").read_text(encoding="utf-8")
+    assert re.search(r"<title>Zero-shot classification \(made study\)", page)
+    assert "In the paper" not in page  # only the published study shows the paper's figures
+
+
 def test_launch_links_come_with_a_repository_and_only_then(project, html):
     from clip_scaling.book.assemble import _launch
 

@@ -58,8 +58,8 @@ def forms(study: str) -> save.Figure:
     tables = load(study)
     laws = tables.laws.drop_duplicates(["family", "task", "dataset", "metric", "form", "estimator"])
     laws = laws[laws["insample_mae_pp"].notna() & laws["heldout_mae_pp"].notna()]
-    targeted = laws.groupby(["family", "task", "dataset", "metric"])["form"]
-    shared = targeted.transform("nunique") == laws["form"].nunique()
+    fitted_forms = laws.groupby(["family", "task", "dataset", "metric"])["form"].transform("nunique")
+    shared = fitted_forms == laws["form"].nunique()
     laws = laws[shared] if shared.any() else laws
     parts = [
         laws.groupby("form", as_index=False).agg(mae_pp=(column, "median"), n=(column, "size")).assign(where=where)
@@ -75,8 +75,7 @@ def forms(study: str) -> save.Figure:
         study,
         rows=rows,
         notebook="laws",
-        caption=f"{what} in percentage points: median over the {targeted.ngroups if not shared.any() else _targets(laws)} "
-        f"targets that every form was fitted to. Held out: the models of largest compute, predicted by a fit without "
+        caption=f"{what} in percentage points: median over the {_targets(laws)} targets that every form was fitted to. Held out: the models of largest compute, predicted by a fit without "
         f"them. Stage fit; table results/{study}/laws.csv.",
         alt_text=f"{what} least on held-out compute: {best['form']} with {best['mae_pp']:.2f} percentage points.",
     )
@@ -121,7 +120,8 @@ def _fit(rows: pd.DataFrame) -> dict:
 
 
 def _reasons(refused: pd.DataFrame) -> str:
-    return listed([f"{named(status)}: {listed(sorted(set(own['family'])))}" for status, own in refused.groupby("status")])
+    groups = refused.groupby("status")["family"]
+    return listed([f"{named(status)}: {listed(sorted(set(families)))}" for status, families in groups])
 
 
 def held_out(study: str) -> HtmlTable:
@@ -149,11 +149,13 @@ _PREDICTED = "In brackets: 95 % prediction interval; difference: predicted − m
 
 def _foretold(rows: pd.DataFrame) -> dict[str, list[str]]:
     """Columns that set what was measured beside what was predicted, in percent."""
-    percent = (100 * rows[["error", "predicted", "low", "high"]]).itertuples(index=False)
-    cells = [(fixed(one.error, 1), with_interval(fixed(one.predicted, 1), interval(one.low, one.high, 1))) for one in percent]
+    percent = 100 * rows[["error", "predicted", "low", "high"]]
+    between = [interval(low, high, 1) for low, high in zip(percent["low"], percent["high"], strict=True)]
     return {
-        "error (%)": [error for error, _ in cells],
-        "predicted (%)": [predicted for _, predicted in cells],
+        "error (%)": [fixed(one, 1) for one in percent["error"]],
+        "predicted (%)": [
+            with_interval(fixed(one, 1), span) for one, span in zip(percent["predicted"], between, strict=True)
+        ],
         "difference (pp)": [fixed(one, 1) for one in rows["difference_pp"]],
         "inside": ["" if one != one else "yes" if str(one) == "True" else "no" for one in rows["covered"]],
     }
@@ -224,11 +226,11 @@ def comparison(study: str) -> HtmlTable:
     return table(
         pd.DataFrame([_compared(one) for one in known.itertuples()]),
         "Pre-training distributions compared. Front: the paper's bins; all models: a law through all of them; matched: "
-        "pairs of equal architecture and samples seen, whose mean log error or exponent is compared. In brackets: 95 % "
-        "interval. Sign holds: probability under the draws, or Student's t, that the difference has this sign."
+        "pairs of equal architecture and samples seen, whose mean log error or exponent is compared. Difference: "
+        "the second value less the first, with its 95 % interval. Sign holds: probability under the draws, or Student's t, that the difference has this sign."
         + _too_few(rows[rows["status"] != "CONVERGED"]),
         download=download(study, "comparison"),
-        numeric=("values", "difference", "sign holds"),
+        numeric=("values", "difference", "sign holds", "models"),
         below=("of",),
     )
 
@@ -246,7 +248,8 @@ def _compared(one) -> dict[str, str]:
 
 
 def _too_few(rows: pd.DataFrame) -> str:
-    return f" {len(rows)} further comparisons have {listed(sorted(set(rows['status'].map(named))))}." if len(rows) else ""
+    why = listed(sorted(set(rows["status"].map(named))))
+    return f" {len(rows)} further comparisons have {why}." if len(rows) else ""
 
 
 def later_models(study: str) -> HtmlTable:
