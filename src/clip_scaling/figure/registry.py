@@ -94,7 +94,7 @@ def _plannable(tables: StudyTables) -> bool:
 
 NOTEBOOKS = (
     Notebook("zero_shot", "Zero-shot classification", "figures", tasks("zeroshot_classification"), paper="Figure 1a"),
-    Notebook("retrieval", "Image and text retrieval", "figures", tasks("retrieval"), paper="Figure 1b"),
+    Notebook("retrieval", "Image and text retrieval", "figures", tasks("retrieval"), paper="Figure 1b for images"),
     Notebook("linear_probe", "Linear probing", "figures", tasks("linear_probe_10shot", "linear_probe_full"), "own"),
     Notebook(
         "linear_probe_paper", "Linear probing", "figures", tasks("linear_probe_full"), "published", "Figures 2 and 3"
