@@ -42,7 +42,7 @@ class Prepared:
         return self.places.folder / self.plan.run / "checkpoints" / f"epoch_{self.plan.epochs}.pt"
 
 
-def prepare(study: Study, plan: Plan, *, given: str | None = None, allow_pipe: bool = False) -> Prepared:
+def prepare(study: Study, plan: Plan, *, given: str | None = None) -> Prepared:
     """Find a plan's manifest and tokenizer and write its model configuration. Raises UserError where one is missing.
 
     `given`: the name or file of the study, as the user wrote it, for what a message says.
@@ -53,7 +53,6 @@ def prepare(study: Study, plan: Plan, *, given: str | None = None, allow_pipe: b
         raise UserError(f"subset {plan.subset} is not drawn", where=manifest, mend=mend)
     content = read_json(manifest)
     _enough_shards(study, plan, len(content["shards"]), manifest)
-    _all_there(manifest, sha256(manifest), allow_pipe)
     tokenizer = _tokenizer(study, content, manifest, mend)
     config = architecture(plan.architecture)
     config = model_config(config, load_tokenizer(tokenizer, config["text_cfg"].get("context_length", 77)))
@@ -91,8 +90,11 @@ def _enough_shards(study: Study, plan: Plan, shards: int, manifest: Path) -> Non
 
 
 @functools.lru_cache  # many runs share a manifest, and a parallel file system is slow to look
-def _all_there(path: Path, _content: str, allow_pipe: bool) -> None:
-    """Shell commands are allowed or not there, files are where they were, and the first remote shard can be read."""
+def expect_shards(path: Path, allow_pipe: bool) -> None:
+    """Raise UserError unless what a run on the manifest `path` reads is there.
+
+    Shell commands are allowed or not there, files are where they were, and the first remote shard can be read.
+    """
     shards = [entry["path"] for entry in read_json(path)["shards"]]
     remote = [name for name in shards if is_remote(name)]
     gone = [name for name in shards if not is_remote(name) and not (path.parent / name).is_file()]

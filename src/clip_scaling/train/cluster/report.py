@@ -11,7 +11,7 @@ from ...core import paths
 from ...core.errors import UserError
 from ...core.study import Study
 from .arguments import WORKER, Places, torchrun_arguments, worker_arguments
-from .collect import prepare
+from .collect import expect_shards, prepare
 from .plan import Plan
 
 
@@ -25,10 +25,12 @@ class Command:
 
 def command_of(study: Study, plan: Plan, *, given: str | None = None, allow_pipe: bool = False) -> Command:
     """The command of a run (HEAD_NODE, JOB_ID: known when it starts)."""
+    places = lacks = None
     try:
-        places, lacks = prepare(study, plan, given=given, allow_pipe=allow_pipe).places, None
+        places = prepare(study, plan, given=given).places
+        expect_shards(places.manifest, allow_pipe)
     except UserError as error:
-        places, lacks = _places_to_be(study, plan), error.sentence
+        places, lacks = places or _places_to_be(study, plan), error.sentence
     words = worker_arguments(study, plan, places, allow_pipe=allow_pipe)
     meeting = torchrun_arguments(plan.nodes, plan.gpus_per_node)
     return Command(shlex.join(["torchrun", *meeting, "-m", "--", WORKER, *words]), lacks)

@@ -18,7 +18,7 @@ from ...core.files import read_json, write_json
 from ...core.study import Study
 from .arguments import SAID, worker_arguments
 from .attempts import read_diary
-from .collect import Prepared, collect, is_finished, is_trained, prepare
+from .collect import Prepared, collect, expect_shards, is_finished, is_trained, prepare
 from .job import TrainJob
 from .plan import Plan
 
@@ -36,11 +36,13 @@ def train(study: Study, plans: list[Plan], *, executor: str, at_a_time: int = 1,
     """
     queue = _Slurm(study, allow_pipe) if executor == "slurm" else _Local(study, allow_pipe)
     queue.refuse(plans, at_a_time, wait)
-    jobs = [prepare(study, plan, given=given, allow_pipe=allow_pipe) for plan in plans]
+    jobs = [prepare(study, plan, given=given) for plan in plans]
     for job in jobs:
         if is_trained(job) or is_finished(job):
             collect(study, job)
     missing = [job for job in jobs if not is_finished(job)]
+    for job in missing:
+        expect_shards(job.places.manifest, allow_pipe)
     with queue.alone(missing):
         _follow(study, missing, queue, at_a_time if executor == "local" else len(jobs) or 1, wait,
                 poll or _POLL_SECONDS[executor])
