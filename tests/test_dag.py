@@ -144,7 +144,8 @@ def read_fields(file: Path) -> set[str]:
 def field_of(node: ast.AST, aliases: dict[str, str]) -> str | None:
     parts = []
     while isinstance(node, ast.Attribute):
-        parts.insert(0, node.attr)
+        if node.attr != "model_dump":  # a section's method, no field
+            parts.insert(0, node.attr)
         node = node.value
     if not isinstance(node, ast.Name) or not parts:
         return None

@@ -152,7 +152,7 @@ def test_what_the_pool_cannot_give_is_refused_and_nothing_is_left(tmp_path, proj
 def test_without_a_pool_one_sentence(tmp_path, project, clip_scaling):
     done = clip_scaling("subset", "--study", project(["name: all, family: icons, samples: 1"]))
     assert done.code == 2
-    assert "run `clip-scaling prepare --study tiny` first" in done.err
+    assert "run `clip-scaling prepare --study " in done.err
 
 
 def user_shards(root: Path, number: int) -> None:
