@@ -4,14 +4,14 @@ import json
 import subprocess
 from pathlib import Path
 
-import yaml
-
 from .core import paths
 from .core.errors import UserError
-from .core.files import sha256, write_text
+from .core.files import read_json, sha256, write_text
 from .core.params import default_study
-from .core.study import load_study
+from .core.schema import TIMINGS, read_table
+from .core.study import load_study, load_yaml
 
+_LARGEST_LOCK = 2 << 20  # bytes of dvc.lock
 _CITATION = "https://arxiv.org/abs/2212.07143"
 
 
@@ -38,7 +38,21 @@ def lock() -> dict[str, dict]:
     path = paths.project_root() / "dvc.lock"
     if not path.is_file():
         raise UserError("nothing was reproduced yet", where=path, mend="run `make repro`")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    content = load_yaml(path, most=_LARGEST_LOCK)
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict) or not all(map(_is_stage, stages.values())):
+        raise UserError("is no lock of DVC's", where=path, mend="restore it from git, or run `make repro`")
+    return stages
+
+
+def _is_stage(stage: object) -> bool:
+    """Whether a stage has a command, and deps and outs with their paths."""
+    if not isinstance(stage, dict) or not isinstance(stage.get("cmd"), str) or not isinstance(stage.get("params", {}), dict):
+        return False
+    files = [stage.get("deps", []), stage.get("outs", [])]
+    return all(isinstance(part, list) for part in files) and all(
+        isinstance(file, dict) and isinstance(file.get("path"), str) and isinstance(file.get("md5", ""), str)
+        for part in files for file in part)
 
 
 def trace(output: str) -> list[dict]:
@@ -61,7 +75,7 @@ def trace(output: str) -> list[dict]:
         todo += inputs
     if not steps:
         raise UserError("no recorded stage made it", where=output, mend="run `make repro` for this study")
-    return [{"commit": _commit(), "table": output}, *steps]
+    return [{"commit": _commit(output), "table": output, "environment": _environment(output)}, *steps]
 
 
 def _maker(path: str, stages: dict[str, dict]) -> str | None:
@@ -72,16 +86,43 @@ def _maker(path: str, stages: dict[str, dict]) -> str | None:
     return None
 
 
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=paths.project_root(), capture_output=True, text=True
-    )
-    return done.stdout.strip() if done.returncode == 0 else "not under git"
+def _commit(output: str) -> str:
+    """The commit that recorded `output` as it stands: not the present one, which may have nothing to do with it."""
+    recorded = _git("log", "-1", "--format=%H", "--", output)
+    if recorded is None:
+        return "not under git"
+    if not recorded:
+        return "not committed"
+    return f"{recorded} and changed since" if _git("status", "--porcelain", "--", output) else recorded
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], cwd=paths.project_root(), capture_output=True, text=True, errors="replace")
+    except OSError:  # no git on this machine
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _environment(output: str) -> dict:
+    """Machine and versions as the study's own records state them: {} where it has none."""
+    folder, made = (paths.project_root() / output).parent, {}
+    if (folder / "verification.json").is_file():
+        try:
+            report = read_json(folder / "verification.json")
+            made = {"machine": report["machine"], "versions": report["versions"]}
+        except (ValueError, KeyError, TypeError):
+            raise UserError("is no record of verify's", where=folder / "verification.json", mend="run `make repro`") from None
+    if (folder / "timings.csv").is_file():
+        timings = read_table(folder / "timings.csv", TIMINGS)
+        made |= {"trained_on": sorted(set(timings["device"])), "trained_with": sorted(set(timings["versions"]))}
+    return made
 
 
 def _line(step: dict) -> str:
     if "commit" in step:
-        return f"{step['table']} at commit {step['commit']}"
+        stated = "".join(f"\n    {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in step["environment"].items())
+        return f"{step['table']} at commit {step['commit']}{stated}"
     hashes = "".join(f"\n    {path}  {md5}" for path, md5 in step["inputs"].items())
     return f"{step['stage']}: {step['command']}{hashes}"
 

@@ -100,3 +100,26 @@ def test_bad_requests_are_sentences(clip_scaling, root, monkeypatch, words, reas
     monkeypatch.setenv("CLIP_SCALING_ROOT", str(root))
     said = clip_scaling("plan", *words)
     assert said.code == 2 and reason in said.err and said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [
+    ["--budget", "1e-300"], ["--budget", "1e-3"], ["--samples", "1e300", "--unique", "1e-300"], ["--samples", "0.5"], ["--budget", "1e308"],
+    ["--samples", "1e200"], ["--budget", "1e12", "--unique", "1e300"], ["--budget", "1e12", "--unique", "0.5"], ["--gpu-hours", "1e-300"],
+    ["--gpu-hours", "1e300"], ["--budget", "nan"], ["--budget", "inf"], ["--budget", "-1"], ["--budget", "1e12", "--architecture", "x" * 999],
+    ["--gpu-hours", "1", "--architecture", "ViT-B-32", "--samples-per-second", "1e308"], ["--budget", "1e12", "--architecture", "\x1b[31m"],
+])
+def test_a_budget_beyond_sense_is_a_sentence(clip_scaling, root, monkeypatch, words):
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(root))
+    for more in ([], ["--json"]):
+        said = clip_scaling("plan", "--target", "imagenet1k", "--form", "power", *words, *more)
+        assert said.code == 2 and said.out == "" and said.err.count("\n") == 1 and len(said.err) < 1500 and "\x1b" not in said.err
+
+
+def test_a_study_without_runs_is_told(clip_scaling, tmp_path, monkeypatch):
+    from clip_scaling.core.schema import RUNS
+
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(tmp_path))
+    (tmp_path / "results/s").mkdir(parents=True)
+    (tmp_path / "results/s/runs.csv").write_text(",".join(RUNS.names) + "\n")
+    said = clip_scaling("plan", "--study", "s", "--target", "x", "--budget", "1e12")
+    assert said.code == 2 and "study s has no runs yet" in said.err

@@ -246,13 +246,13 @@ for _tag, _pattern, _first in (
     _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), _first)
 
 
-def load_yaml(path: Path) -> object:
+def load_yaml(path: Path, most: int = _LARGEST) -> object:
     """Read YAML without aliases, tags and repeated keys. Raises UserError."""
     path = Path(path)
     if not path.is_file():  # nor a pipe or device, which may never end
         raise UserError("no such file", where=path, mend="name an existing YAML file")
-    if path.stat().st_size > _LARGEST:
-        raise UserError(f"is larger than {_LARGEST >> 10} KiB", where=path, mend="name a study file, a page or two of YAML")
+    if path.stat().st_size > most:
+        raise UserError(f"is larger than {most >> 10} KiB", where=path, mend="name a study file, a page or two of YAML")
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
     except (OSError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from .outcome import Fit, Points
 
 WARN_DECADES = 1.0
 _SCATTER_SEED = 0
+MOST = 1e24  # samples, or GMAC: the paper's largest runs are at 1e13
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,15 @@ def options(law: Law, architectures: list[Architecture], budget: Budget) -> list
     if not architectures:
         raise UserError("no architecture to choose from", mend="name one of the table")
     samples = np.array([budget.samples_for(one) for one in architectures])
-    if not (np.isfinite(samples).all() and (samples > 0).all()):
-        raise UserError("the budget buys no sample", mend="give a positive budget")
+    if not (samples >= 1).all():
+        raise UserError("the budget buys no sample", mend="give a larger budget")
     gmacs = np.array([one.gmacs for one in architectures])
     unique = np.full(len(gmacs), _unique(law, budget))
+    if not (samples < MOST).all() or not (gmacs * samples < MOST).all() or (unique < 1).any() or (unique >= MOST).any():
+        raise UserError("the budget or --unique is beyond any model's", mend=f"stay between 1 and {MOST:g}")
     error, low, high = predict_spread(law, scenario(gmacs, samples, unique))
+    if not np.isfinite([error, low, high]).all():
+        raise UserError("the law predicts no finite error there", mend="choose a budget nearer to the fitted models, or another form")
     made = [Option(one.name, float(gmacs[k]), float(samples[k]), float(unique[k]), float(gmacs[k] * samples[k]),
                    float(error[k]), float(low[k]), float(high[k]), beyond(law.points, gmacs[k], samples[k], unique[k]))
             for k, one in enumerate(architectures)]

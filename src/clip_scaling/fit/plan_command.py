@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from ..core.errors import UserError
+from ..core.errors import UserError, short
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +29,11 @@ def run(args: argparse.Namespace) -> int:
 
     _check(args)
     architectures = plan_source.architectures_of(args.study, args.all_architectures)
+    if not architectures:
+        raise UserError(f"study {args.study} has no runs yet", mend="reproduce it first, or take --study published")
     chosen = [one for one in architectures if args.architecture in (None, one.name)]
     if not chosen:
-        raise UserError(f"unknown architecture {args.architecture!r}",
+        raise UserError(f"unknown architecture {short(args.architecture)!r}",
                         mend=f"known: {', '.join(one.name for one in architectures)}; more with --all-architectures")
     law = plan_source.law_for(args.study, args.target, args.form, family=args.family, metric=args.metric)
     ranked = plan.options(law, chosen, _budget(args, chosen))
@@ -40,14 +42,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from .plan import MOST
+
     if args.budget is not None and args.gpu_hours is not None:
         raise UserError("both --budget and --gpu-hours are given", mend="give one of them")
     if args.budget is None and args.gpu_hours is None and args.samples is None:
         raise UserError("no budget", mend="give --budget GMAC, --gpu-hours HOURS or --samples N")
     for name in ("budget", "gpu_hours", "samples_per_second", "samples", "unique"):
         value = getattr(args, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise UserError(f"--{name.replace('_', '-')} is {value}", mend="give a positive number")
+        least = 1 if name in ("samples", "unique") else 0
+        if value is not None and not (value >= least and 0 < value < MOST):
+            raise UserError(f"--{name.replace('_', '-')} is {value}", mend=f"give a number from {least:d} to {MOST:g}")
     if args.samples_per_second is not None and (args.gpu_hours is None or args.architecture is None):
         raise UserError("--samples-per-second says how fast one architecture runs", mend="add --gpu-hours and --architecture")
 
