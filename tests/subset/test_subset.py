@@ -150,9 +150,10 @@ def test_what_the_pool_cannot_give_is_refused_and_nothing_is_left(tmp_path, proj
 
 
 def test_without_a_pool_one_sentence(tmp_path, project, clip_scaling):
-    done = clip_scaling("subset", "--study", project(["name: all, family: icons, samples: 1"]))
+    study = project(["name: all, family: icons, samples: 1"])
+    done = clip_scaling("subset", "--study", study)
     assert done.code == 2
-    assert "run `clip-scaling prepare --study " in done.err
+    assert f"run `clip-scaling prepare --study {study}` first" in done.err
 
 
 def user_shards(root: Path, number: int) -> None:

@@ -114,7 +114,8 @@ def test_too_few_shards_for_the_loaders_are_said(root):
 
 
 def _remote(path, urls):
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"shards": [{"path": url, "samples": 64} for url in urls]}))
+    shards = [{"path": url, "samples": 64} for url in urls]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shards": shards}))
 
 
 def test_a_remote_shard_that_is_not_there_is_said_before_anything_starts(root, served):
@@ -206,15 +207,16 @@ def test_a_signal_ends_the_command_and_what_it_started(root, number, code):
 
 def _children(parent):
     """Processes whose parent is `parent`."""
-    stats = [path.read_text().rpartition(")")[2].split() + [path.parent.name] for path in Path("/proc").glob("[0-9]*/stat")]
-    return [int(words[-1]) for words in stats if words[1] == str(parent)]
+    stats = {path.parent.name: path.read_text() for path in Path("/proc").glob("[0-9]*/stat")}
+    parents = {child: stat.rpartition(")")[2].split()[1] for child, stat in stats.items()}
+    return [int(child) for child, its_parent in parents.items() if its_parent == str(parent)]
 
 
 def test_what_sbatch_refuses_is_said(root, monkeypatch):
     write_subset()
     (root / "bin").mkdir()
-    for name, line in (("sbatch", "echo 'sbatch: error: Batch job submission failed: Invalid partition name' >&2; exit 1"),
-                       ("srun", "exit 0"), ("squeue", "exit 0")):
+    refusal = "echo 'sbatch: error: Batch job submission failed: Invalid partition name' >&2; exit 1"
+    for name, line in (("sbatch", refusal), ("srun", "exit 0"), ("squeue", "exit 0")):
         (root / "bin" / name).write_text(f"#!/bin/sh\n{line}\n")
         (root / "bin" / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{root}/bin:{os.environ['PATH']}")

@@ -18,7 +18,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a subset, as in a study file
 
 def add_arguments(parser) -> None:
     group = parser.add_argument_group("pools at scale (img2dataset's tars beside Parquet metadata)")
-    group.add_argument("--at-scale", metavar="METADATA", help="glob, folder or URL of Parquet files; tars lie beside them")
+    group.add_argument("--at-scale", metavar="METADATA", help="glob, folder or URL of Parquet files, tars beside them")
     group.add_argument("--samples", type=int, help="pairs to draw")
     group.add_argument("--name", default="subset", help="name of the subset")
     group.add_argument("--family", default="LAION", help="pre-training distribution")

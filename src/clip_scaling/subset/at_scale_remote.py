@@ -74,8 +74,8 @@ def fetched(url: str) -> Path:
     """A local copy of a remote shard, in the cache; fetched once. Raises UserError; `pipe:` is refused."""
     if scheme(url) == "pipe":
         raise UserError("would run a shell command", where=url,
-                        mend="fetch the shard yourself, or take engine `cluster`, whose trainer takes --allow-pipe, with "
-                             "open_clip's own tokenizer (prepare.vocabulary: 48894)")
+                        mend="fetch the shard yourself, or take engine `cluster`, whose trainer takes --allow-pipe, "
+                             "with open_clip's own tokenizer (prepare.vocabulary: 48894)")
     name = f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.tar"
     path = paths.cache() / "shards" / name
     if not path.is_file():

@@ -64,7 +64,8 @@ def _reason(log: Path) -> str:
     return f" ({said[-1]})" if said else ""
 
 
-def _follow(study: Study, missing: list[Prepared], queue: "_Slurm | _Local", at_a_time: int, wait: bool, poll: float) -> None:
+def _follow(study: Study, missing: list[Prepared], queue: "_Slurm | _Local", at_a_time: int, wait: bool,
+            poll: float) -> None:
     """Keep `at_a_time` jobs in the queue until none is left, collecting each as it ends."""
     from tqdm import tqdm
 
