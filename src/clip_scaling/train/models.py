@@ -124,7 +124,7 @@ def model_digest(run_dir: Path) -> str:
 def _present(run_dir: Path) -> None:
     if (run_dir / LEFT_BEHIND).is_file() and not (run_dir / MODEL_FILES[0]).is_file():
         what = "its weights stayed on the machine that trained it, with the scores of other evaluation settings"
-        raise UserError(what, where=run_dir, mend="evaluate it there, or remove its record from .cache/runs and train it again")
+        raise UserError(what, where=run_dir, mend="evaluate it there, or remove it from .cache/runs and train it again")
     for name in ("model.json", "model.safetensors", _TOKENIZER_FILE):
         if not (run_dir / name).is_file():
             raise UserError("is missing", where=run_dir / name, mend="run `clip-scaling train` again")

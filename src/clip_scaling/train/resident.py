@@ -70,7 +70,8 @@ class ResidentSession(Session):
         if self._on_gpu:
             self.device_name = torch.cuda.get_device_name(self._device)
         if compiled:
-            self._features = torch.compile(self._features, backend=compiled if isinstance(compiled, str) else "inductor")
+            backend = compiled if isinstance(compiled, str) else "inductor"
+            self._features = torch.compile(self._features, backend=backend)
         self._graph, self._capturing, self._checked = None, graph and self._on_gpu, self.step
         self._steps_before_capture = _BEFORE_CAPTURE
         if self._on_gpu:
@@ -126,8 +127,8 @@ class ResidentSession(Session):
         except RuntimeError as error:
             self._capturing = False
             first = (str(error).splitlines() or [""])[0]
-            said = f"run {self.spec.run}: its step cannot be captured as a graph ({first}); it goes on without, more slowly"
-            print(f"clip-scaling train: {said}", file=sys.stderr)
+            said = f"its step cannot be captured as a graph ({first}); it goes on without, more slowly"
+            print(f"clip-scaling train: run {self.spec.run}: {said}", file=sys.stderr)
             self._device_step()
         else:
             self._graph = graph

@@ -75,7 +75,8 @@ def run(args) -> int:
     found, done = trials(study, names, args, deadline)
     table = merged(study.study, found)
     if not done:
-        print("clip-scaling tune: not all trials are finished, so none is chosen; the same command goes on", file=sys.stderr)
+        said = "not all trials are finished, so none is chosen; the same command goes on"
+        print(f"clip-scaling tune: {said}", file=sys.stderr)
         return 3
     print("\n".join(yaml_lines(table)))
     return 0

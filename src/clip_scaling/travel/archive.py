@@ -36,7 +36,8 @@ def written(target: Path, *, compressed: bool, split: int | None = None) -> Iter
     """An archive to fill; it is there whole or not at all. `split`: bytes of a part at most, named FILE.01 and on."""
     with atomic_path(target) as temporary:
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(lzma.open(temporary, "wb", filters=_FILTERS) if compressed else open(temporary, "wb"))
+            opened = lzma.open(temporary, "wb", filters=_FILTERS) if compressed else open(temporary, "wb")
+            file = stack.enter_context(opened)
             yield Tar(stack.enter_context(tarfile.open(fileobj=file, mode="w|")))
     for old in _numbered(target):
         old.unlink()

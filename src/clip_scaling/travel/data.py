@@ -60,7 +60,8 @@ def pack(target: Path, study: str, specs: list[RunSpec], *, split: int | None = 
     """Write everything that training and evaluating `specs` needs, and say how large it is."""
     sizes: dict[int, dict[str, Shard]] = {}
     for spec in specs:
-        sizes.setdefault(spec.config["vision_cfg"]["image_size"], {}).update((shard.sha256, shard) for shard in spec.shards)
+        size = spec.config["vision_cfg"]["image_size"]
+        sizes.setdefault(size, {}).update((shard.sha256, shard) for shard in spec.shards)
     pool, subsets = paths.pool(study), paths.subsets(study)
     files = [*sorted(subsets.glob("*.json")), *sorted(pool.glob("tokenizer/*")), *sorted(pool.glob("*.json"))]
     files += [path for path in sorted((pool / "evaluation").rglob("*")) if path.is_file()]
@@ -98,7 +99,8 @@ def unpack(source: Path, study: str) -> None:
                 tables[f"{size}-{kind}"] = np.frombuffer(content, np.uint8, offset=8).reshape(shape)
             elif name.startswith(_ROWS):
                 size, _, file = name.removeprefix(_ROWS).partition("/")
-                _unpack_shard(archive.place(f"packed/{file}", study), Table(tables[f"{size}-grey"], tables[f"{size}-coloured"]), content)
+                table = Table(tables[f"{size}-grey"], tables[f"{size}-coloured"])
+                _unpack_shard(archive.place(f"packed/{file}", study), table, content)
             else:
                 archive.put(archive.place(name, study), content)
     except (ValueError, KeyError, IndexError) as error:

@@ -47,7 +47,8 @@ def _size(members: list[tuple[str, bytes | Path]]) -> int:
 def _members(study: Study, spec: RunSpec) -> list[tuple[str, bytes | Path]]:
     """What travels of a run, that which vouches for the rest last."""
     if not is_finished(spec):
-        return [(f"checkpoints/{spec.digest}/{path.name}", path) for path in newest(paths.cache() / "checkpoints" / spec.digest)]
+        found = newest(paths.cache() / "checkpoints" / spec.digest)
+        return [(f"checkpoints/{spec.digest}/{path.name}", path) for path in found]
     run, members = folder(spec), []
     if _status(spec) == "finished":
         if is_evaluated(study, spec):
