@@ -146,3 +146,111 @@ def test_damaged_tar_is_read_or_refused(tmp_path, make, cut, flip, byte):
         assert "\n" not in error.sentence
     else:
         assert 1 <= len(items) <= 2
+
+
+def tar_of(folder, parts) -> None:
+    """test/0.tar of (name or TarInfo, content), with two classes."""
+    (folder / "classnames.txt").write_text("a\nb\n")
+    (folder / "test").mkdir(parents=True, exist_ok=True)
+    with tarfile.open(folder / "test/0.tar", "w") as tar:
+        for name, content in parts:
+            member = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            if member.isreg():
+                member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def linked(name: str, kind: bytes) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, "/etc/passwd"
+    return member
+
+
+MEMBERS = [
+    [(linked("s1.png", kind), b"")] for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
+] + [[(name, b"PNG")] for name in ("/etc/x.png", "../x.png", "a/../../x.png", "a\nb.png", "a\x1b[31m.png", "C:\\x.png")] + [
+    [("s0.png", b"PNG"), ("s0.cls", b"1")], [("s1.png", b"PNG"), ("s1.cls", b"1"), ("s0.png", b"PNG"), ("s0.cls", b"1")],
+    [("s1.png", b"PNG"), ("s1.jpg", b"PNG"), ("s1.cls", b"1")], [("s1.png", b"PNG"), ("s1.cls", b"1"), ("s1.cls", b"0")],
+    [("s1.png", b"PNG"), ("s1.cls", "²".encode())], [("s1.png", b"PNG"), ("s1.cls", b"")], [("s1.png", b"WIDE"), ("s1.cls", b"1")],
+    [("s1.png", b"TALL"), ("s1.cls", b"1")], [("s1.png", b""), ("s1.cls", b"1")],
+]
+
+
+@pytest.mark.parametrize("parts", MEMBERS)
+def test_a_member_that_is_no_sample_is_named(tmp_path, make, parts):
+    images = {b"PNG": np.zeros((32, 32, 3), np.uint8), b"WIDE": np.zeros((2, 100_000, 3), np.uint8), b"TALL": np.zeros((100_000, 2, 3), np.uint8)}
+    content = {word: make.png(pixels) for word, pixels in images.items()}
+    tar_of(tmp_path, [(name, content.get(word, word)) for name, word in [("s0.png", b"PNG"), ("s0.cls", b"1"), *parts]])
+    with pytest.raises(UserError) as caught:
+        read_split(open_folder(tmp_path), "test", GEOMETRY)
+    assert "0.tar" in caught.value.sentence and caught.value.sentence.isprintable()
+    assert not list((paths.cache() / "packed").glob("*.npy")), "nothing half-packed"
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"a\n\nb", b"  ", b"a\n \n", b"\xff\xfe", b"\n\na"])
+def test_a_blank_caption_is_named(tmp_path, make, text):
+    tar_of(tmp_path, [("s0.png", make.png(np.zeros((32, 32, 3), np.uint8))), ("s0.txt", text)])
+    (tmp_path / "dataset_type.txt").write_text("retrieval\n")
+    with pytest.raises(UserError, match="caption"):
+        read_split(open_folder(tmp_path), "test", GEOMETRY)
+
+
+def saved(array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [
+    saved(np.zeros(2, dtype=[("a", "i4"), ("b", "f8")])), saved(np.array(["0", "1"])), saved(np.array([0, 1], dtype="datetime64[s]")), saved(np.zeros(3)),
+    saved(np.array([0, np.nan])), saved(np.array([0, 2])), saved(np.array([0, 1j])), saved(np.zeros((2, 2))), saved(np.array(1)), b"", b"\x93NUMPY",
+    b"\x93NUMPY\x01\x00\x10\x00" + b"{'descr': 1}".ljust(16), b"\x93NUMPY\x01\x00\x40\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (10**15,)}".ljust(64),
+    saved(np.array([0, 1], dtype=object).astype(str)),
+])
+def test_labels_that_are_none_are_named(tmp_path, make, content):
+    tar_of(tmp_path, [("s0.png", make.png(np.zeros((32, 32, 3), np.uint8))), ("s0.npy", content)])
+    (tmp_path / "dataset_type.txt").write_text("multilabel\n")
+    with pytest.raises(UserError, match="0/1 row of 2"):
+        read_split(open_folder(tmp_path), "test", GEOMETRY)
+
+
+@pytest.mark.parametrize("names", ["a\x1b[31m\nb\n", "a\x07\nb\n", "a\0\nb\n", "a\u202e\nb\n", "x" * 2000 + "\nb\n", "a\n\n\nb\n"])
+def test_a_name_with_control_characters_is_refused(tmp_path, names):
+    (tmp_path / "classnames.txt").write_text(names)
+    with pytest.raises(UserError, match="classnames.txt") as caught:
+        open_folder(tmp_path)
+    assert caught.value.sentence.isprintable()
+
+
+def test_a_name_may_stand_twice_as_two_of_imagenet_do(tmp_path):
+    (tmp_path / "classnames.txt").write_text("missile\nsunglasses\nmissile\nsunglasses\n")
+    assert len(open_folder(tmp_path).classnames) == 4
+
+
+@pytest.mark.parametrize("text", ["²", "-1", "1e3", "99999999", "", "x", "1.5", "٣"])
+def test_a_number_of_shards_that_is_none_does_no_harm(tmp_path, make, text):
+    """It is then the tars there are that count."""
+    tar_of(tmp_path, [("s0.png", make.png(np.zeros((32, 32, 3), np.uint8))), ("s0.cls", b"1")])
+    (tmp_path / "test/nshards.txt").write_text(text)
+    try:
+        assert len(read_split(open_folder(tmp_path), "test", GEOMETRY)) == 1
+    except UserError as error:
+        assert text == "" and "nshards.txt" in error.sentence
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "sparse"])
+def test_a_tar_that_is_no_plain_file_is_refused_at_once(tmp_path, kind):
+    import os
+
+    (tmp_path / "classnames.txt").write_text("a\n")
+    (tmp_path / "test").mkdir()
+    path = tmp_path / "test/0.tar"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    else:
+        with open(path, "wb") as file:
+            file.truncate(200 << 30)
+    with pytest.raises(UserError, match="0.tar"):
+        read_split(open_folder(tmp_path), "test", GEOMETRY)

@@ -1,7 +1,10 @@
 """Models: runs' folders and open_clip's checkpoints give the same features; nothing in a checkpoint is executed."""
 
+import gzip
 import json
 import pickle
+import shutil
+import time
 
 import pytest
 
@@ -117,3 +120,90 @@ def test_content_names_weights_and_normalisation(run_folders, tmp_path, merges):
     ink = from_run(tmp_path / "ink")
     assert (ink.mean, ink.std, ink.geometry.fill_color) == ((1.0,) * 3, (1.0,) * 3, 255)
     assert ink.content != first.content
+
+
+def changed(place: str, value):
+    def change(config):
+        *before, last = place.split(".")
+        for part in before:
+            config = config[part]
+        config[last] = value
+
+    return change
+
+
+def zipped(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
+HUGE = 10**9
+CONFIGS = [
+    *(changed(place, value) for place in ("vision_cfg.width", "vision_cfg.patch_size", "vision_cfg.head_width", "vision_cfg.layers",
+                                          "vision_cfg.image_size", "text_cfg.width", "text_cfg.heads", "text_cfg.layers",
+                                          "text_cfg.context_length", "text_cfg.vocab_size", "embed_dim")
+      for value in (0, -1, HUGE, 10**30, "8", None, True, 1.5, [], {})),
+    changed("vision_cfg.width", 32_000), changed("vision_cfg.layers", 500), changed("text_cfg.width", 30_000), changed("text_cfg.vocab_size", 9_000_000),
+    changed("text_cfg.tokenizer_kwargs", {}), changed("text_cfg.tokenizer_kwargs", 7), changed("text_cfg.tokenizer_kwargs", {"bpe_path": 7}),
+    changed("text_cfg.tokenizer_kwargs", {"bpe_path": "/etc/passwd"}), changed("text_cfg.tokenizer_kwargs", {"bpe_path": "../bpe.txt.gz"}),
+    changed("text_cfg.tokenizer_kwargs", {"bpe_path": "gone.gz"}), changed("text_cfg.tokenizer_kwargs", {"bpe_path": ""}),
+    changed("text_cfg.tokenizer_kwargs", {"bpe_path": "."}), changed("text_cfg.hf_model_name", "someone/model"),
+    changed("text_cfg.hf_tokenizer_name", "x"), changed("vision_cfg.timm_model_pretrained", True), changed("vision_cfg", 1), changed("text_cfg", []),
+    changed("nonsense", 1), changed("vision_cfg.mlp_ratio", 1e300), changed("vision_cfg.mlp_ratio", float("inf")), changed("vision_cfg.patch_dropout", 7),
+    changed("vision_cfg.act_kwargs", {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": 1}}}}}}}}), changed("\x1b[31m", {"hf_x": 1}),
+]
+
+
+@pytest.fixture
+def copied(run_folders, tmp_path):
+    return shutil.copytree(run_folders[0], tmp_path / "run")
+
+
+def refused(clip_scaling, folder, data, *words):
+    begun = time.monotonic()
+    said = clip_scaling("evaluate", "--model", folder, "--data", data, *words)
+    assert said.code == 2 and said.out == "" and said.err.count("\n") == 1 and len(said.err) < 2500 and "\x1b" not in said.err, said
+    assert time.monotonic() - begun < 10
+    return said.err
+
+
+@pytest.mark.parametrize("change", CONFIGS)
+def test_a_configuration_out_of_bounds_is_a_sentence(clip_scaling, copied, classification, change, monkeypatch):
+    import socket
+
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("the network was asked"))
+    config = json.loads((copied / "model.json").read_text())
+    change(config)
+    (copied / "model.json").write_text(json.dumps(config))
+    assert "run" in refused(clip_scaling, copied, classification)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "1", "{", "null", "[" * 20_000, "{}", '{"vision_cfg": {}}', "\0"])
+@pytest.mark.parametrize("name", ["model.json", "open_clip_config.json"])
+def test_a_file_of_a_run_that_is_none_is_a_sentence(clip_scaling, copied, classification, name, text):
+    (copied / name).write_text(text)
+    refused(clip_scaling, copied, classification)
+
+
+@pytest.mark.parametrize("preprocess", [
+    {"mean": ["a", "b", "c"]}, {"mean": [1, 1]}, {"mean": 1}, {"std": [0, 0, 0]}, {"std": [1, 1, "x"]}, {"size": 0}, {"size": 10**9}, {"size": "x"},
+    {"size": [32]}, {"size": [32, 10**9]}, {"interpolation": "magic"}, {"interpolation": 7}, {"resize_mode": "x"}, {"fill_color": -1},
+    {"fill_color": 10**9}, {"fill_color": "red"}, {"unknown": 1}, {"mode": "L"}, [1], "x", 7, {"mean": [float("nan")] * 3}, {"mean": [[1], 1, 1]},
+])
+def test_a_normalisation_that_is_none_is_a_sentence(clip_scaling, copied, classification, preprocess):
+    (copied / "open_clip_config.json").write_text(json.dumps({"preprocess_cfg": preprocess}))
+    refused(clip_scaling, copied, classification)
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"junk", b"\x1f\x8b\x08\x00", zipped(b"junk"), zipped(b"\xff\xfe"), zipped(b"#\na b c\n"), zipped(b"#\nonly\n"),
+    zipped(b"#\n" + b"x y\n" * 3 + b"\n" + b"x y\n"), zipped(b"#\n" + bytes(80 << 20)), zipped(b"# v\na b\n")[:-9],
+    zipped(b"# v\n" + b"a b\n" * 99)[:20] + b"\xff" * 20,
+], ids=range(11))
+def test_merges_that_are_none_are_a_sentence(clip_scaling, copied, classification, content):
+    (copied / "bpe.txt.gz").write_bytes(content)
+    refused(clip_scaling, copied, classification)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "cuda:9999", "xx", "", "cpu:7", "cuda:-1", "meta", "\x1b[31m", "cuda:1e3", "cuda:²"])
+def test_a_device_that_is_none_is_a_sentence(clip_scaling, run_folders, classification, device):
+    assert "device" in refused(clip_scaling, run_folders[0], classification, f"--device={device}")

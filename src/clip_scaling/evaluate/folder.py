@@ -6,6 +6,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -15,13 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from ..core import paths
-from ..core.errors import UserError
+from ..core.errors import UserError, short
 from ..core.files import atomic_path, digest, sha256, write_json
-from ..subset.reader import LARGEST_PIXELS, MOST_SCANS
+from ..subset.reader import LARGEST_PIXELS, MOST_SCANS, Refusal, refuse_odd_file, safe_name
 from ..subset.tarfiles import Fault, members
 
 IMAGES = ("webp", "png", "jpg", "jpeg")
 _LARGEST_FIELD = 64 << 20  # bytes of one image or label: more is no evaluation sample
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_LARGEST_TEXT = 16 << 20  # characters of a list of names
+_LONGEST_SIDES = 200  # an image's longer side by its shorter
 _PACKING = 1  # raise when packed content changes for equal input
 
 
@@ -98,11 +102,16 @@ def _lines(path: Path, *, optional: bool = False) -> tuple[str, ...]:
             return ()
         raise UserError("is missing", where=path, mend="write one class name a line")
     try:
-        lines = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+        with open(path, encoding="utf-8") as file:
+            lines = tuple(line.strip() for line in file.read(_LARGEST_TEXT).split("\n"))
+        lines = lines[:-1] if lines[-1] == "" else lines
     except UnicodeDecodeError:
         raise UserError("is no UTF-8 text", where=path, mend="save it as UTF-8") from None
     if not lines or "" in lines:
         raise UserError("has an empty line" if lines else "is empty", where=path, mend="one entry a line")
+    odd = next((line for line in lines if _CONTROL.search(line) or len(line) > 1000), None)
+    if odd is not None:  # ImageNet has two classes of one name, so a name may stand twice
+        raise UserError(f"has control characters or a line too long in {short(odd)!r}", where=path, mend="write plain names, one a line")
     return lines
 
 
@@ -110,10 +119,12 @@ def shards(folder: Folder, split: str) -> list[Path]:
     """The split's tars in order. Raises UserError where there is none or fewer than nshards.txt says."""
     where = folder.path / split
     said = _lines(where / "nshards.txt", optional=True)
-    if said and said[0].isdigit() and len(said[0]) < 7:
+    if said and said[0].isascii() and said[0].isdecimal() and len(said[0]) < 7:
         found = [where / f"{index}.tar" for index in range(int(said[0]))]
     else:
         found = sorted(where.glob("*.tar"))
+    for path in found:
+        refuse_odd_file(path)
     missing = next((path for path in found if not path.is_file()), None)
     if missing or not found:
         raise UserError("is missing", where=missing or where / "0.tar", mend="prepare the evaluation set again")
@@ -180,21 +191,30 @@ def _pack(folder: Folder, found: list[Path], geometry: Geometry, target: Path, b
 def _index(path: Path) -> Iterator[dict]:
     """Samples of a tar, grouped as webdataset does: {"key": name, "image" | "cls" | "txt" | "npy": (offset, size)}."""
     sample: dict = {}
+    seen: set[tuple[str, str]] = set()
     for member in members(path):
         if isinstance(member, Fault):
             raise UserError(f"is no whole tar ({member.value})", where=path, mend="prepare the evaluation set again")
-        folder, _, name = member.name.decode("utf-8", errors="replace").rpartition("/")
+        if member.folder:
+            continue
+        name = safe_name(member)
+        if isinstance(name, Refusal):
+            raise UserError(f"member {short(member.name.decode(errors='replace'))!r}: {name}", where=path, mend="make the tar anew without it")
+        folder, _, name = name.rpartition("/")
         stem, _, extension = name.partition(".")
-        if not member.regular or not stem or not extension:
+        if not stem or not extension:
             continue
         if member.size > _LARGEST_FIELD:
-            raise UserError(f"{stem}.{extension} has {member.size} bytes", where=path, mend="leave the sample out")
-        if sample and sample["key"] != (folder, stem):
+            raise UserError(f"{short(name)} has {member.size} bytes", where=path, mend="leave the sample out")
+        key, extension = (folder, stem), extension.lower()
+        if sample and sample["key"] != key:
             yield sample
             sample = {}
-        extension = extension.lower()
-        sample["key"] = (folder, stem)
-        sample.setdefault("image" if extension in IMAGES else extension, (member.offset, member.size))
+        field = "image" if extension in IMAGES else extension
+        if field in sample or (not sample and key in seen):
+            raise UserError(f"sample {short(stem)} stands twice", where=path, mend="leave one of the two out")
+        seen.add(key)
+        sample |= {"key": key, field: (member.offset, member.size)}
     if sample:
         yield sample
 
@@ -213,7 +233,8 @@ def _image(file: io.BufferedReader, sample: dict, path: Path, resize) -> np.ndar
     content = _read(file, sample, "image", path)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as image:
-            if image.width * image.height > LARGEST_PIXELS:
+            longer, shorter = max(image.size), min(image.size)
+            if longer * shorter > LARGEST_PIXELS or longer > _LONGEST_SIDES * shorter:  # resizing makes the shorter side larger
                 raise ValueError(f"{image.width} x {image.height} pixels")
             if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MOST_SCANS:
                 raise ValueError(f"more than {MOST_SCANS} scans")
@@ -227,17 +248,23 @@ def _field(file: io.BufferedReader, sample: dict, path: Path, folder: Folder) ->
     """Class index, 0/1 row or captions of a sample."""
     key = sample["key"][1]
     if folder.kind is Kind.RETRIEVAL:
-        captions = _read(file, sample, "txt", path).decode("utf-8", errors="replace").splitlines()
-        if not captions:
-            raise UserError(f"sample {key} has no caption", where=path, mend="leave the sample out")
+        try:
+            captions = _read(file, sample, "txt", path).decode("utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise UserError(f"captions of sample {key} are no UTF-8", where=path, mend="save them as UTF-8") from None
+        if not captions or not all(caption.strip() for caption in captions):
+            raise UserError(f"sample {key} has no caption, or a blank one", where=path, mend="write one caption a line")
         return captions
     if folder.kind is Kind.MULTILABEL:
         try:
             row = np.load(io.BytesIO(_read(file, sample, "npy", path)), allow_pickle=False)
-        except (ValueError, OSError, EOFError, MemoryError):  # the last: a header that promises too much
+        except UserError:
+            raise
+        except Exception:  # noqa: BLE001 - headers are parsed as Python, and may promise more than there is memory
             row = np.empty(0)
-        if row.shape != (len(folder.classnames),) or not np.isin(row, (0, 1)).all():
-            raise UserError(f"labels of sample {key} are no 0/1 row of {len(folder.classnames)}", where=path)
+        if row.dtype.kind not in "biuf" or row.shape != (len(folder.classnames),) or not np.isin(row, (0, 1)).all():
+            raise UserError(f"labels of sample {key} are no 0/1 row of {len(folder.classnames)}", where=path,
+                            mend="save one number for each line of classnames.txt")
         return [int(value) for value in row]
     text = _read(file, sample, "cls", path).decode("ascii", errors="replace").strip()
     if not text.isdigit() or len(text) > 9 or int(text) >= len(folder.classnames):

@@ -101,6 +101,9 @@ def _check_source(open_clip, architecture: str, pretrained: str) -> None:
 
 def load(model: str, pretrained: str | None, *, device: str = "cpu") -> Model:
     """`model` is a run's folder, or an architecture's name with `pretrained`. Raises UserError."""
+    from ..train.bounds import check_device
+
+    check_device(device)
     if (Path(model) / "model.json").is_file():
         return from_run(Path(model), device=device)
     if pretrained is None:

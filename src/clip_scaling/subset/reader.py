@@ -241,17 +241,23 @@ def refuse_odd_file(path: Path) -> None:
         raise UserError(f"is larger than {LARGEST_SHARD >> 30} GiB", where=path, mend="split it into shards of a few GiB")
 
 
-def _named(member: Member) -> tuple[str, str]:
-    """Key and kind of a member. Raises _Refused."""
+def safe_name(member: Member) -> str | Refusal:
+    """A member's name without a leading `./`, or why it may not be used."""
     try:
         name = member.name.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Refused(Refusal.MEMBER_NAME_ENCODING) from None
+        return Refusal.MEMBER_NAME_ENCODING
     name = name.removeprefix("./")
     if _UNSAFE.search(name):
-        raise _Refused(Refusal.MEMBER_UNSAFE_NAME)
-    if not member.regular:
-        raise _Refused(Refusal.MEMBER_NOT_A_FILE)
+        return Refusal.MEMBER_UNSAFE_NAME
+    return name if member.regular else Refusal.MEMBER_NOT_A_FILE
+
+
+def _named(member: Member) -> tuple[str, str]:
+    """Key and kind of a member. Raises _Refused."""
+    name = safe_name(member)
+    if isinstance(name, Refusal):
+        raise _Refused(name)
     folder, slash, last = name.rpartition("/")
     stem, _, extension = last.partition(".")
     extension = extension.lower()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.errors import UserError
 from ..core.files import atomic_path, digest, read_json, sha256, write_json, write_tensors
+from .bounds import check_config, check_merges, check_preprocess
 
 CONTEXT_LENGTH = 16  # of our own architectures: captions are a few words
 # How bytes become input, (byte / 255 - mean) / std. Icons are ink on white: with white as zero, the small towers learn
@@ -139,11 +140,16 @@ def load_model(run_dir: Path):
     _present(run_dir)
     try:
         config = read_json(run_dir / "model.json")
+        check_config(config, run_dir / "model.safetensors", run_dir / "model.json")
+        check_merges(run_dir / _TOKENIZER_FILE)
         tokenizer = load_tokenizer(run_dir / _TOKENIZER_FILE, config["text_cfg"]["context_length"])
         model = build_model(config)
         model.load_state_dict(load_file(run_dir / "model.safetensors"))
         if (run_dir / _OPEN_CLIP_FILE).is_file():
-            set_normalisation(model, read_json(run_dir / _OPEN_CLIP_FILE)["preprocess_cfg"] or None)
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            preprocess = read_json(run_dir / _OPEN_CLIP_FILE)["preprocess_cfg"] or {}
+            check_preprocess(preprocess, run_dir / _OPEN_CLIP_FILE)
+            set_normalisation(model, preprocess or None)
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, AttributeError, AssertionError, IndexError,
+            ZeroDivisionError, RecursionError) as error:
         raise UserError(f"holds no model ({error})", where=run_dir, mend="run `clip-scaling train` again") from None
     return model.eval(), tokenizer
