@@ -25,7 +25,10 @@ def undisturbed(tmp_path_factory, root):
 
 
 def kill_in(folder, stage: str, sig: int, patience: float = 300.0) -> bool:
-    """Start a reproduction and end its whole process group a little after `stage` began; False where it never began."""
+    """Start a reproduction and end its whole process group a little after `stage` began.
+
+    False where it never began, or was done before the signal came: then nothing was killed.
+    """
     log = folder / "repro.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(command(), cwd=folder, env=environment(folder), stdout=output, stderr=output, start_new_session=True)
@@ -36,6 +39,8 @@ def kill_in(folder, stage: str, sig: int, patience: float = 300.0) -> bool:
     time.sleep(random.uniform(0.05, LATEST.get(stage, 0.5)))
     if process.poll() is None:
         os.killpg(process.pid, sig)
+    else:
+        begun = False
     process.wait(timeout=60)
     return begun
 
