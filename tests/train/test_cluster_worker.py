@@ -100,6 +100,29 @@ def test_only_drawn_pairs_reach_the_trainer(pool, tmp_path):
     assert found == sorted(frozenset.union(*expected)) and len(found) == 20
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_loader_gives_up_only_where_no_pair_comes_through(pool, tmp_path, monkeypatch, broken):
+    import webdataset as wds
+    from clip_scaling.train.cluster.worker import _give_up_without_pairs
+    from clip_scaling.train.openclip import open_clip  # noqa: F401 - torchvision first
+    from open_clip_train import data
+
+    for module, name in ((data, "tarfile_to_samples_nothrow"), (data.wds, "to_tuple")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # put back after the test
+    shards = [str(pool / "shards" / f"{number:05d}.tar") for number in range(2)] + [str(tmp_path / "gone.tar")]
+    shards = [str(tmp_path / f"{number}.tar") for number in range(3)] if broken else shards
+    _give_up_without_pairs(data, len(shards), tmp_path / "m.json")
+    # Drawn with replacement, the shuffle takes a thousand pairs, some sixty of these shards, before the first leaves it.
+    pipeline = wds.DataPipeline(data.ResampledShards2(shards, deterministic=True), data.tarfile_to_samples_nothrow,
+                                data.detshuffle2(5000, 1000), wds.select(data.filter_no_caption_or_no_image),
+                                data.wds.to_tuple("jpg", "txt"))
+    if broken:
+        with pytest.raises(UserError, match=r"m.json: no usable pair in 3 shards in a row"):
+            next(iter(pipeline))
+    else:
+        assert len([pair for pair, _ in zip(pipeline, range(3000), strict=False)]) == 3000
+
+
 def test_a_checkpoint_is_whole_or_not_there_and_never_of_nan(tmp_path):
     import torch
     from clip_scaling.train.cluster.attempts import Attempts

@@ -96,7 +96,7 @@ def test_a_part_that_is_stopped_still_writes_its_progress(project, bare, clip_sc
 
     monkeypatch.setattr(ResidentSession, "advance", advance)
     ended = part(clip_scaling, project, tmp_path / "progress.tar")
-    assert ended.code == 2 and "the same command goes on from here" in ended.err
+    assert ended.code == 130 and "the same command goes on from here" in ended.err
     assert names(tmp_path / "progress.tar") == ["checkpoints/000000010.safetensors", "checkpoints/000000010.json"] * 2
 
 

@@ -19,7 +19,7 @@ Count = Annotated[int, Field(ge=1, le=10**6)]
 Batch = Annotated[int, Field(ge=1, le=10**8)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Steps = Annotated[int, Field(ge=0, le=10**9)]
-Positive = Annotated[float, Field(gt=0, le=1e6)]
+Positive = Annotated[float, Field(gt=0, le=1e30)]
 Precision = Literal["fp32", "bf16", "amp", "amp_bf16", "amp_bfloat16"]
 
 _LARGEST = 256 << 10  # bytes of a study file
