@@ -24,7 +24,7 @@ COMMANDS = {
     "plan": ("clip_scaling.fit.plan_command", "best architecture and samples seen for a budget"),
     "compute": ("clip_scaling.train.compute_command", "GMAC, parameters and activations of an architecture"),
     "tune": ("clip_scaling.train.tune", "sweep learning rates on the tuning families"),
-    "travel": ("clip_scaling.travel.command", "train a study on a machine lent for minutes, without network"),
+    "travel": ("clip_scaling.travel.command", "train a study on a machine available for minutes, without network"),
     "bench": ("clip_scaling.bench", "benchmarks, side by side in one run"),
     "provenance": ("clip_scaling.provenance", "trace a table to commit, parameters and inputs; export RO-Crate"),
     "dag": ("clip_scaling.dag", "draw the pipeline"),

@@ -1,1 +1,1 @@
-"""A study trained on a machine that is lent for minutes and has no network: data there, progress to and fro."""
+"""A study trained on a machine that is available for minutes and has no network: data there, progress to and fro."""

@@ -1,4 +1,4 @@
-"""`clip-scaling travel`: train a study on a machine that is lent for minutes and has no network.
+"""`clip-scaling travel`: train a study on a machine that is available for minutes and has no network.
 
 `pack` writes its data into one file; there, `part` trains and evaluates for some minutes and keeps what is done in one
 progress file, which the next part goes on from; here, `home` takes that file in, and `repro` finds the work done.
