@@ -132,7 +132,7 @@ def robustness(study: str) -> save.Figure:
     rows = tables.of("zeroshot_classification", "acc1")
     base = rows[rows["dataset"] == main].set_index("run")["error"].rename("main_error")
     moved = rows[rows["dataset"].isin(targets.shifts(tables))].join(base, on="run", how="inner")
-    moved = moved.assign(panel=moved["dataset"].map(readable)).drop(columns="fitted").sort_values(["panel", "compute"])
+    moved = moved.assign(panel=moved["dataset"].map(named)).drop(columns="fitted").sort_values(["panel", "compute"])
     line = _diagonal(moved)
     what = f"Zero-shot error under distribution shift against error on {named(main)},"
     chart = panels.panels(
@@ -198,7 +198,7 @@ def fine_tuning(study: str) -> save.Figure:
     """Error before and after fine-tuning, and after patching, against compute (paper, Figures 4, 5, 9 to 11)."""
     tables = load(study)
     rows = tables.errors[tables.errors["task"].isin(STAGES) & (tables.errors["metric"] == "acc1")]
-    rows = rows.assign(panel=rows["dataset"].map(readable), stage=rows["task"].map(STAGES)).drop(columns="fitted")
+    rows = rows.assign(panel=rows["dataset"].map(named), stage=rows["task"].map(STAGES)).drop(columns="fitted")
     rows = rows.drop_duplicates(["run", "panel", "stage"]).sort_values(["panel", "stage", "compute"])
     what = "Error zero-shot, after fine-tuning, and after patching, against compute of pre-training,"
     chart = panels.panels(rows, colour="stage", shape="architecture", join="stage", columns=3, height=220)
