@@ -53,7 +53,7 @@ def test_names():
         ("some_form", "some form"),
     ],
 )
-def test_names(name, text):
+def test_a_name_without_its_own(name, text):
     assert named(name) == text
 
 

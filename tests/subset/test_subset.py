@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_scaling.core.errors import UserError
 from clip_scaling.core.study import SubsetEntry
 from clip_scaling.subset.draw import plan
 from clip_scaling.subset.reader import ShardReader
