@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,8 +11,10 @@ from clip_scaling.core.schema import LAWS, RUNS, SCORES, TIMINGS, read_table
 from clip_scaling.core.study import load_study
 from clip_scaling.dag import read_stages
 
-from conftest import ROOT
 from workspace import STAGES, copy_project, environment, repro, tables
+
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, root):
