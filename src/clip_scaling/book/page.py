@@ -68,5 +68,7 @@ def _mend_pages(app, problem) -> None:
             text = page.read_text(encoding="utf-8")
             kept = re.sub(r'<link rel="preload" as="font"[^>]*>\s*', "", text)
             kept = kept.replace("<summary><span", '<summary aria-label="Show or hide the pages below"><span')
+            # Sphinx calls the bibliography a list, and its entries no items of one.
+            kept = kept.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
             if kept != text:
                 page.write_text(kept, encoding="utf-8")
