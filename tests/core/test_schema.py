@@ -1,6 +1,5 @@
 """Tables: round trips are exact, and bad cells are named by column and row."""
 
-import os
 import time
 
 import numpy as np
@@ -13,6 +12,7 @@ from clip_scaling.core.cells import read_cells
 from clip_scaling.core.errors import UserError
 from clip_scaling.core.schema import RUNS, SCORES, errors_frame, read_table, validate, write_table
 
+from odd_files import make_odd
 from tables import CHANGES, harmed
 
 
@@ -143,15 +143,7 @@ def test_cells_that_are_no_table(tmp_path, text, said, name):
 @pytest.mark.parametrize("kind", ["fifo", "zero", "sparse", "folder", "none"])
 def test_cells_of_what_is_no_file(tmp_path, kind):
     path = tmp_path / "t.csv"
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "zero":
-        path.symlink_to("/dev/zero")
-    elif kind == "folder":
-        path.mkdir()
-    elif kind == "sparse":
-        with open(path, "wb") as file:
-            file.truncate(200 << 30)
+    make_odd(path, kind)
     with pytest.raises(UserError):
         read_cells(path)
 

@@ -1,6 +1,5 @@
 """Study files: the shipped ones are valid, and each kind of fault is told in one sentence."""
 
-import os
 import time
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from clip_scaling.core.errors import UserError
 from clip_scaling.core.study import load_study, load_yaml, study_path
+from odd_files import make_odd
 
 
 @pytest.fixture
@@ -158,15 +158,7 @@ def test_a_file_that_is_no_study_is_refused_in_time(tmp_path, text):
 @pytest.mark.parametrize("kind", ["fifo", "zero", "folder", "sparse"])
 def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind):
     path = tmp_path / "my.yaml"
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "zero":
-        path.symlink_to("/dev/zero")
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        with open(path, "wb") as file:
-            file.truncate(200 << 30)
+    make_odd(path, kind)
     for read in (load_study, load_yaml):
         with pytest.raises(UserError):
             read(str(path))

@@ -15,6 +15,7 @@ from clip_scaling.core import paths  # noqa: E402
 from clip_scaling.core.errors import UserError  # noqa: E402
 from clip_scaling.evaluate import folder as subject  # noqa: E402
 from clip_scaling.evaluate.folder import Geometry, Kind, open_folder, read_split  # noqa: E402
+from odd_files import make_odd  # noqa: E402
 
 GEOMETRY = Geometry((32, 32))
 
@@ -240,17 +241,9 @@ def test_a_number_of_shards_that_is_none_does_no_harm(tmp_path, make, text):
 
 @pytest.mark.parametrize("kind", ["fifo", "zero", "sparse"])
 def test_a_tar_that_is_no_plain_file_is_refused_at_once(tmp_path, kind):
-    import os
-
     (tmp_path / "classnames.txt").write_text("a\n")
     (tmp_path / "test").mkdir()
     path = tmp_path / "test/0.tar"
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "zero":
-        path.symlink_to("/dev/zero")
-    else:
-        with open(path, "wb") as file:
-            file.truncate(200 << 30)
+    make_odd(path, kind)
     with pytest.raises(UserError, match="0.tar"):
         read_split(open_folder(tmp_path), "test", GEOMETRY)

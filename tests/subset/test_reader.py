@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import struct
 import tarfile
 import time
@@ -17,6 +16,7 @@ from PIL import Image
 
 from clip_scaling.core.errors import UserError
 from clip_scaling.subset.reader import Conversion, Refusal, ShardReader
+from odd_files import make_odd
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -360,15 +360,7 @@ def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind, how):
     from clip_scaling.subset.users import expand
 
     path = tmp_path / "0.tar"
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "zero":
-        path.symlink_to("/dev/zero")
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        with open(path, "wb") as file:
-            file.truncate(200 << 30)
+    make_odd(path, kind)
     with pytest.raises(UserError) as caught:
         pattern = {"pattern": path, "glob": tmp_path / "*.tar"}.get(how)
         list(ShardReader(expand(str(pattern)) if pattern else [path]))

@@ -1,18 +1,16 @@
 import argparse
-import io
-import tarfile
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
 
 from clip_scaling.cli import main
 from clip_scaling.core.errors import UserError
 from clip_scaling.core.study import load_study
 from clip_scaling.train import models, scoring, tune
 from clip_scaling.train.engine import train
+from noise_sets import write_noise_set
 
 NAMES = ("home", "arrow", "ring", "bar", "cross", "circle", "square")
 
@@ -21,19 +19,7 @@ NAMES = ("home", "arrow", "ring", "bar", "cross", "circle", "square")
 def tuning_folder(project):
     """Seven classes of noise, three images each, in both parts."""
     folder = project / "data" / "tiny" / "pool" / "tuning" / "icons"
-    rng = np.random.default_rng(5)
-    for part in ("test", "near_duplicate"):
-        (folder / part).mkdir(parents=True)
-        with tarfile.open(folder / part / "0.tar", "w") as tar:
-            for number in range(21):
-                image = io.BytesIO()
-                Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(image, "PNG")
-                for kind, content in (("png", image.getvalue()), ("cls", str(number % 7).encode())):
-                    member = tarfile.TarInfo(f"{number:06d}.{kind}")
-                    member.size = len(content)
-                    tar.addfile(member, io.BytesIO(content))
-    (folder / "classnames.txt").write_text("\n".join(NAMES) + "\n")
-    (folder / "zeroshot_classification_templates.txt").write_text("{c}\na {c} icon\n")
+    write_noise_set(folder, NAMES, ("test", "near_duplicate"), images=21, seed=5)
     return folder
 
 
