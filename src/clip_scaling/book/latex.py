@@ -60,6 +60,7 @@ class _Reader(HTMLParser):
         self._text, self._rows, self._skipping, self._figure = [], None, [], None
 
     def handle_starttag(self, tag: str, attributes: list) -> None:
+        """Begin a figure, table or text; leave out what is for a screen alone, downloads among it."""
         given = dict(attributes)
         if self._skipping or tag in _SKIPPED or given.get("class") == "cs-downloads" or "download" in given:
             if tag not in ("img", "br", "hr", "input"):  # these have no end
@@ -80,6 +81,7 @@ class _Reader(HTMLParser):
             self._text.append(data)
 
     def handle_endtag(self, tag: str) -> None:
+        """Write what a figure, paragraph, cell or table held."""
         if self._skipping:
             if tag == self._skipping[-1]:
                 self._skipping.pop()

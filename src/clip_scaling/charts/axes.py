@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import altair as alt
 import pandas as pd
 
+from ..core.wording import raised
+
 # Vega expressions that write a mark's value.
 PLAIN = "format(datum.value, ',~g')"
 COUNT = "replace(format(datum.value, '~s'), 'G', 'B')"  # 34B samples, as the paper names its budgets
@@ -71,5 +73,4 @@ def written(value: float) -> str:
     if value < 1e5:
         return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
     mantissa, power = f"{value:.2e}".split("e+")
-    raised = str(int(power)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{float(mantissa):g}×10{raised}"
+    return f"{float(mantissa):g}×10{raised(int(power))}"

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from ..core.wording import named
+from ..core.wording import interval, named
 from . import style
 
 # A name in two lines leaves a narrow page room for its bar.
@@ -67,8 +67,7 @@ def beyond(laws: pd.DataFrame) -> str:
     if cut.empty:
         return ""
     said = "; ".join(
-        f"{one.panel}, {one.family}: " + f"{one.alpha_low:.2f} to {one.alpha_high:.2f}".replace("-", "−")
-        for one in cut.itertuples()
+        f"{one.panel}, {one.family}: {interval(one.alpha_low, one.alpha_high, 2)}" for one in cut.itertuples()
     )
     return f" An arrow at the frame: the interval goes on ({said})."
 

@@ -26,59 +26,18 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
     # The paper's probes and other sizes are no reader's first concern: every set in one list, the main one first.
     names = sorted(set(data["target"]), key=lambda name: (name != measured(first, "acc1"), name.lower()))
     families = style.in_order(data["family"])
-    params = [
-        alt.param(name="axis_of", value=_axes(data)),
-        alt.param(name="target_choice", value=names[0], bind=alt.binding_select(options=names, name="evaluation set ")),
-        alt.param(
-            name="family_choice", value="all", bind=alt.binding_select(options=["all", *families], name="distribution ")
-        ),
-        alt.param(
-            name="fit_choice",
-            value="all models",
-            bind=alt.binding_radio(options=["all models", "binned front"], name="law through "),
-        ),
-    ]
     by_size = alt.selection_point(fields=["architecture"], bind="legend", name="architecture_choice", toggle="true")
     # The laws in words stand between legend and plot, where no point can lie.
     above = 16 + _LINE * len(families)
-    paint = alt.Color(
-        "family:N",
-        scale=style.colours(families),
-        title="pre-training distribution",
-        legend=alt.Legend(offset=above),
-    )
+    legend = alt.Legend(offset=above)
+    paint = alt.Color("family:N", scale=style.colours(families), title="pre-training distribution", legend=legend)
     chosen = alt.Chart(data).transform_filter(
         "datum.target == target_choice && (family_choice == 'all' || datum.family == family_choice)"
     )
     x = axes.log_channel(alt.X, "compute", "total compute (GMAC)", axes.domain(data["compute"]), label=axes.COMPUTE)
-    y = alt.Y(
-        "percent:Q",
-        scale=alt.Scale(
-            type="log",
-            nice=False,
-            domain=[alt.ExprRef("axis_of[target_choice].low"), alt.ExprRef("axis_of[target_choice].high")],
-        ),
-        title="error (%)",
-        # The title keeps its place whatever the labels of the chosen set are.
-        axis=alt.Axis(values=alt.ExprRef("axis_of[target_choice].ticks"), labelExpr=axes.PLAIN, minExtent=30),
-    )
-    dots = (
-        chosen.mark_point(filled=True, size=64)
-        .encode(
-            x=x,
-            y=y,
-            color=paint,
-            tooltip=panels.tooltips(data.columns),
-            opacity=alt.condition(by_size, alt.value(0.9), alt.value(0.12)),
-            shape=alt.Shape(
-                "architecture:N",
-                scale=style.shapes(style.in_order(data["architecture"])),
-                legend=alt.Legend(**style.LEGEND.to_dict(), offset=above),
-            ),
-        )
-        .add_params(by_size)
-    )
-    front = _front(chosen.transform_filter(by_size))
+    y = _error()
+    fitted = chosen.transform_filter(by_size)
+    front = _front(fitted)
     ring = (
         front.transform_filter("fit_choice == 'binned front'")
         # An empty layer would be an image without a name; the dots inside the rings are read out anyway.
@@ -87,13 +46,50 @@ def playground(rows: pd.DataFrame, first: str) -> alt.LayerChart:
     )
     layers = [
         _line(front, "lb", "binned front", x, y, paint),
-        _line(chosen.transform_filter(by_size), "lc", "all models", x, y, paint),
-        dots,
+        _line(fitted, "lc", "all models", x, y, paint),
+        _dots(chosen, data, x, y, paint, by_size, above),
         ring,
         _exponent(front, "lb", "binned front", families, paint),
-        _exponent(chosen.transform_filter(by_size), "lc", "all models", families, paint),
+        _exponent(fitted, "lc", "all models", families, paint),
     ]
-    return alt.layer(*layers).add_params(*params).properties(width=620, height=380)
+    choices = _choices(_axes(data), names, families)
+    return alt.layer(*layers).add_params(*choices).properties(width=620, height=380)
+
+
+def _choices(ends: dict[str, dict], names: list[str], families: list[str]) -> list[alt.Parameter]:
+    """What a reader chooses: evaluation set (and with it the axis of errors), distribution, and models fitted."""
+    laws = alt.binding_radio(options=["all models", "binned front"], name="law through ")
+    family = alt.binding_select(options=["all", *families], name="distribution ")
+    return [
+        alt.param(name="axis_of", value=ends),
+        alt.param(name="target_choice", value=names[0], bind=alt.binding_select(options=names, name="evaluation set ")),
+        alt.param(name="family_choice", value="all", bind=family),
+        alt.param(name="fit_choice", value="all models", bind=laws),
+    ]
+
+
+def _error() -> alt.Y:
+    """The axis of errors, as the chosen evaluation set needs it."""
+    ends = [alt.ExprRef("axis_of[target_choice].low"), alt.ExprRef("axis_of[target_choice].high")]
+    # The title keeps its place whatever the labels of the chosen set are.
+    marks = alt.Axis(values=alt.ExprRef("axis_of[target_choice].ticks"), labelExpr=axes.PLAIN, minExtent=30)
+    return alt.Y("percent:Q", scale=alt.Scale(type="log", nice=False, domain=ends), title="error (%)", axis=marks)
+
+
+def _dots(
+    chosen: alt.Chart, data: pd.DataFrame, x: alt.X, y: alt.Y, paint: alt.Color, by_size: alt.Parameter, above: int
+) -> alt.Chart:
+    """Every model of the chosen set, pale where its architecture is not among those picked in the legend."""
+    shape = alt.Shape(
+        "architecture:N",
+        scale=style.shapes(style.in_order(data["architecture"])),
+        legend=alt.Legend(**style.LEGEND.to_dict(), offset=above),
+    )
+    opacity = alt.condition(by_size, alt.value(0.9), alt.value(0.12))
+    dots = chosen.mark_point(filled=True, size=64)
+    return dots.encode(
+        x=x, y=y, color=paint, tooltip=panels.tooltips(data.columns), opacity=opacity, shape=shape
+    ).add_params(by_size)
 
 
 def _axes(data: pd.DataFrame) -> dict[str, dict]:

@@ -90,6 +90,11 @@ def minus(text: str) -> str:
     return re.sub(r"(?<![\w.)])-(?=\.?\d)", "−", text)
 
 
+def raised(exponent: int) -> str:
+    """An exponent in raised digits."""
+    return str(exponent).translate(_RAISED)
+
+
 def fixed(value: float, decimals: int) -> str:
     """So many decimals, thousands set apart; no digits for NaN."""
     return "" if value != value else minus(f"{value:,.{decimals}f}")
@@ -102,7 +107,7 @@ def number(value: float, digits: int = 4) -> str:
     if value and not 1e-4 <= abs(value) < 1e8:
         mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
         mantissa = mantissa.rstrip("0").rstrip(".")
-        return f"{minus(mantissa)} × 10{str(int(exponent)).translate(_RAISED)}"
+        return f"{minus(mantissa)} × 10{raised(int(exponent))}"
     whole = math.floor(math.log10(abs(value))) + 1 if value else 1
     text = f"{value:,.{max(digits - whole, 0)}f}"
     return minus(text.rstrip("0").rstrip(".") if "." in text else text)

@@ -2,13 +2,11 @@
 
 import pandas as pd
 
-from ..charts import intervals, save
+from ..charts import intervals, playground, save
 from ..charts.html_table import HtmlTable, table
 from ..core.wording import ends, fixed, interval, listed, measured, named, number, with_interval
 from . import fitted, targets
 from .tables import download, load, optional
-
-_METRICS = ("acc1", "mean_average_precision", "image_retrieval_recall@5", "text_retrieval_recall@5")  # one a set
 
 
 def exponents(study: str) -> save.Figure:
@@ -19,7 +17,7 @@ def exponents(study: str) -> save.Figure:
     chosen = [
         fitted.Target(task, dataset, metric, measured(dataset, metric))
         for task, dataset, metric in laws[["task", "dataset", "metric"]].drop_duplicates().itertuples(index=False)
-        if metric in _METRICS
+        if metric in playground.METRICS
     ]
     rows = fitted.power_laws(tables.laws, chosen)
     shown = rows[rows["alpha"].notna()].sort_values("alpha")
@@ -75,8 +73,9 @@ def forms(study: str) -> save.Figure:
         study,
         rows=rows,
         notebook="laws",
-        caption=f"{what} in percentage points: median over the {_targets(laws)} targets that every form was fitted to. Held out: the models of largest compute, predicted by a fit without "
-        f"them. Stage fit; table results/{study}/laws.csv.",
+        caption=f"{what} in percentage points: median over the {_targets(laws)} targets that every form was fitted to. "
+        f"Held out: the models of largest compute, predicted by a fit without them. Stage fit; table "
+        f"results/{study}/laws.csv.",
         alt_text=f"{what} least on held-out compute: {best['form']} with {best['mae_pp']:.2f} percentage points.",
     )
 
@@ -227,7 +226,8 @@ def comparison(study: str) -> HtmlTable:
         pd.DataFrame([_compared(one) for one in known.itertuples()]),
         "Pre-training distributions compared. Front: the paper's bins; all models: a law through all of them; matched: "
         "pairs of equal architecture and samples seen, whose mean log error or exponent is compared. Difference: "
-        "the second value less the first, with its 95 % interval. Sign holds: probability under the draws, or Student's t, that the difference has this sign."
+        "the second value less the first, with its 95 % interval. Sign holds: probability under the draws, or Student's "
+        "t, that the difference has this sign."
         + _too_few(rows[rows["status"] != "CONVERGED"]),
         download=download(study, "comparison"),
         numeric=("values", "difference", "sign holds", "models"),

@@ -168,11 +168,11 @@ def _draws(problem: Problem, first: np.ndarray, counts: np.ndarray, bounds: tupl
     """Coordinates (b, p) of the draws `counts` (b, n), the better of the runs from each of the starts `first` (k, p).
 
     A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow. A draw of few
-    distinct models may have its optimum in another valley than all models have: it is searched from `elsewhere` (p,) too.
+    distinct models may have its optimum in another valley than all models have: it is searched from `elsewhere` (m, p) too.
     """
     every = np.arange(len(counts))
     sparse = np.flatnonzero((counts > 0).sum(axis=1) <= counts.shape[1] // 2 + 1)
-    begun = [*((start, every) for start in first), (elsewhere, sparse)]
+    begun = [*((start, every) for start in first), *((start, sparse) for start in elsewhere)]
     rows = np.concatenate([draws for _, draws in begun])
     made = gauss_newton(lambda inner, kept: problem(inner, rows[kept]),
                         np.concatenate([np.tile(start, (len(draws), 1)) for start, draws in begun]), bounds,
@@ -182,27 +182,27 @@ def _draws(problem: Problem, first: np.ndarray, counts: np.ndarray, bounds: tupl
 
 
 def _draw_starts(points: Points, form: Form, prior: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts (k, p) of all draws, and the one (p,) of sparse ones: the best combination of the form's grid.
+    """Starts (k, p) of all draws, and further ones (m, p) of sparse draws: the best combination of the form's grid.
 
     All draws start at the estimate and, where a factor of it lies on its bound, at the best of the grid with none there:
     a law without irreducible error and one with much of it are two optima, and draws may differ in which is lower.
     """
     inner = form.inside(theta)
     if form.grid is None:
-        return inner[None], inner
+        return inner[None], inner[None][:0]
     low, high = form.bounds
     others = form.inside(varpro.grid_starts(form, points, prior / points.error**2, keep=1000))
     if not (_near(inner, low, high) & form.linear).any():
-        return inner[None], others[0]
+        return inner[None], others[:1]
     inside = others[~(_near(others, low, high) & form.linear).any(axis=1)]
-    return np.vstack([inner, inside[:1]]), others[0]
+    return np.vstack([inner, inside[:1]]), others[:1]
 
 
 def _varpro(points, form, prior, counts, start, delta, estimator):
     problem = varpro.varpro_problem(form, points, counts * prior)
     bounds = tuple(side[~form.linear] for side in form.bounds)
     if start is not None:
-        first, elsewhere = (one[..., ~form.linear] for one in _draw_starts(points, form, prior, start))
+        first, elsewhere = (one[:, ~form.linear] for one in _draw_starts(points, form, prior, start))
         inner = _draws(problem, first, counts, bounds, elsewhere)
         return None, varpro.assemble(form, points, inner, counts * prior), None
     first = form.inside(varpro.grid_starts(form, points, prior))[:, ~form.linear]

@@ -2,18 +2,14 @@
 
 import json
 import math
-import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from ..core.errors import UserError
 from ..core.files import read_json
-from ..core.study import Study, SubsetEntry
+from ..core.study import Study, SubsetEntry, is_name
 from .at_scale_metadata import Filters
-
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a subset, as in a study file
 
 
 def add_arguments(parser) -> None:
@@ -58,7 +54,7 @@ def _check(args) -> None:
     """Refuse options that mean nothing, each by its name."""
     if args.samples is None or args.samples < 1:
         raise UserError("how many pairs?", where="--at-scale", mend="add --samples N, N of 1 or more")
-    if not re.fullmatch(NAME, args.name):
+    if not is_name(args.name):
         raise UserError(f"--name {args.name!r} is no name", mend="take letters, digits, dots, dashes and underscores")
     if args.max_aspect is not None and not 1 <= args.max_aspect < math.inf:
         raise UserError(f"--max-aspect {args.max_aspect:g} keeps nothing", mend="give a ratio of 1 or more, such as 3")

@@ -71,6 +71,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
+    """Measure and print; with `--json`, write the measurements to a file, too."""
     if args.mfu:
         return _mfu(args)
     if args.spread:

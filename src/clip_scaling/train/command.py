@@ -47,6 +47,7 @@ def deadline_of(args) -> float | None:
 
 
 def run(args) -> int:
+    """Train what is missing and publish what is finished; 3 where time was up. Raises UserError."""
     deadline = deadline_of(args)
     study = load_study(args.study or params.default_study())
     if study.train.engine == "cluster":

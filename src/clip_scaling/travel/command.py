@@ -18,6 +18,7 @@ _TRAINING = 0.8  # of a part's minutes, while there is something to train; the r
 
 
 def add_arguments(parser) -> None:
+    """A verb each for packing, training a part and coming home."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     pack = verbs.add_parser("pack", help="here: write the study's data into one file")
     pack.add_argument("file", type=Path, metavar="FILE")

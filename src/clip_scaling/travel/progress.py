@@ -3,6 +3,8 @@
 The weights of an evaluated run stay where they are; their hash travels, by which evaluation and run are matched.
 """
 
+import itertools
+import math
 import sys
 from pathlib import Path
 
@@ -26,17 +28,17 @@ def save(target: Path, study: Study, specs: list[RunSpec], *, limit: int | None 
         light.append([(f"evaluations/{path.name}", path)])
     for spec in {spec.digest: spec for spec in specs}.values():
         (light if is_finished(spec) and is_evaluated(study, spec) else heavy).append(_members(study, spec))
-    heavy.sort(key=_size)
-    room = None if limit is None else limit - sum(map(_size, light))
+    room = math.inf if limit is None else limit - sum(map(_size, light))
+    kept = light
+    for members in sorted(filter(None, heavy), key=_size):  # of a run that has not begun there is nothing
+        room -= _size(members)
+        if room < 0:
+            print(f"{target}: {members[-1][0]} is left out, it exceeds the limit", file=sys.stderr)
+        else:
+            kept.append(members)
     with archive.written(target, compressed=False) as tar:
-        for members in light + heavy:
-            if room is not None and members in heavy:
-                room -= _size(members)
-                if room < 0:
-                    print(f"{target}: {members[-1][0]} is left out, it exceeds the limit", file=sys.stderr)
-                    continue
-            for name, content in members:
-                tar.add(name, content)
+        for name, content in itertools.chain.from_iterable(kept):
+            tar.add(name, content)
     print(f"{target}: {target.stat().st_size / 2**20:.1f} MiB")
 
 
