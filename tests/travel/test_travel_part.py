@@ -79,6 +79,22 @@ def test_what_exceeds_the_limit_begins_again(project, bare, clip_scaling, tmp_pa
     assert part(clip_scaling, project, progress).code == 0
 
 
+def test_no_room_at_all_and_no_run_begun_is_no_fault(project, tmp_path, capsys):
+    """Scores that alone exceed the limit travel; of runs that have not begun there is nothing to leave out."""
+    from clip_scaling.core import paths
+    from clip_scaling.core.study import load_study
+    from clip_scaling.train.spec import run_specs
+    from clip_scaling.travel.progress import save
+
+    kept = paths.cache() / "evaluations" / "a.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("[1, 2]")
+    study = load_study("tiny")
+    save(tmp_path / "progress.tar", study, run_specs(study), limit=1)
+    assert names(tmp_path / "progress.tar") == ["evaluations/a.json"]
+    assert "left out" not in capsys.readouterr().err
+
+
 def test_a_part_that_is_stopped_still_writes_its_progress(project, bare, clip_scaling, tmp_path, monkeypatch):
     """Ctrl-C, or what a machine sends before it goes."""
     from clip_scaling.train.resident import ResidentSession
