@@ -24,7 +24,7 @@ def copy_project(root: Path, folder: Path) -> Path:
 def environment(folder: Path) -> dict[str, str]:
     """The copy's own source and caches; nothing of the project under test but its installed packages."""
     return {**os.environ, "CLIP_SCALING_ROOT": str(folder), "CLIP_SCALING_CACHE": str(folder / ".cache"),
-            "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "",
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
 
 
