@@ -28,6 +28,8 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int | None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # times of one core; what is measured with more says so itself
     module, summary = importlib.import_module(PARTS[args.part][0]), PARTS[args.part][1]
     parser = argparse.ArgumentParser(prog=f"clip-scaling bench {args.part}", description=summary)
     module.add_arguments(parser)

@@ -91,6 +91,19 @@ def test_sparse_draws_find_their_own_valley(published_points):
     assert reached == pytest.approx(alone, rel=1e-5)
 
 
+@pytest.mark.parametrize("form", ["power_floor", "saturating", "three_variable", "three_variable_floor"])
+@pytest.mark.parametrize("dataset", ["voc2007", "vtab/pcam", "vtab/dmlab"])
+def test_no_draw_ends_above_where_it_may_begin(dataset, form, published_points):
+    """On targets with hardly a trend valleys are flat and steps long: none may end at a worse place than the estimate."""
+    points, law = published_points(dataset), form_named(form)
+    fitted, counts = fit(points, law), multiplicities(len(points), 4000)
+    places = np.vstack([fitted.theta, fitted.draws])
+    with np.errstate(all="ignore"):
+        squares = (np.log(law.errors(points, places)) - points.log_error) ** 2
+    begun, ended = counts @ squares[0], (counts * squares[1:]).sum(axis=1)
+    assert (ended <= begun * (1 + 1e-9)).all()
+
+
 @pytest.mark.parametrize("delta", [None, 0.01])
 @pytest.mark.parametrize("form", ["power_floor", "saturating", "three_variable_floor"])
 def test_draws_at_one_place_are_taken_together(form, delta):

@@ -1,18 +1,21 @@
 """Fit one form to models: point estimate, bootstrap draws, interval, status."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import bootstrap, closed, front, spread, varpro
 from .forms import Form, form_named
+from .heap import keep_freed_arrays
 from .outcome import Estimator, Fit, Method, Points, Status, no_fit
-from .solve import Problem, gauss_newton, log_problem
+from .solve import Problem, gauss_newton, log_problem, loss
 
 DRAWS = 4000
 DELTA = 0.01  # Huber's loss: log errors beyond 1 % count by their size, not its square
 FEW = 6  # below this many models the bootstrap has too few distinct draws: Student's interval instead
 _RANDOM_STARTS = 256
+_PILOTS = 256  # draws that others start from
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ def fit(points: Points, form: Form | str, estimator: Estimator | str = Estimator
     The result's status is DEGENERATE, and every number NaN, where there are fewer models than parameters + 1 or their
     design is singular. Raises ValueError where `points` lack an array that the form or estimator needs.
     """
+    keep_freed_arrays()
     form, estimator = form_named(form) if isinstance(form, str) else form, Estimator(estimator)
     _check(points, form, estimator)
     size, n = len(form.parameters), len(points)
@@ -154,31 +158,49 @@ def _residuals(points: Points, form: Form, inner: np.ndarray, plain: bool) -> tu
 
 def _log(points, form, prior, counts, start, delta, estimator):
     """Status, parameters and objective of the log objectives; for draws (start given) parameters are (b, p)."""
-    problem = log_problem(form, points, counts * prior, delta if estimator is Estimator.ROBUST_LOG else None)
+    huber = delta if estimator is Estimator.ROBUST_LOG else None
+    problem = log_problem(form, points, counts * prior, huber)
     if start is not None:
         first, elsewhere = _draw_starts(points, form, prior, start)
-        return None, form.natural(_draws(problem, first, counts, form.bounds, elsewhere)), None
+
+        def losses(inner: np.ndarray) -> np.ndarray:
+            return prior * loss(_residuals(points, form, inner, plain=False)[1], huber)[1]
+
+        return None, form.natural(_draws(problem, losses, first, counts, form.bounds, elsewhere)), None
     solved = gauss_newton(problem, form.inside(starts(points, form, prior)), form.bounds, max_iterations=1000)
     row = int(np.argmin(solved.objective))
     return solved.status(row), form.natural(solved.inner[row]), float(solved.objective[row])
 
 
-def _draws(problem: Problem, first: np.ndarray, counts: np.ndarray, bounds: tuple[np.ndarray, np.ndarray],
-           elsewhere: np.ndarray) -> np.ndarray:
-    """Coordinates (b, p) of the draws `counts` (b, n), the better of the runs from each of the starts `first` (k, p).
+def _draws(problem: Problem, losses: Callable[[np.ndarray], np.ndarray], first: np.ndarray, counts: np.ndarray,
+           bounds: tuple[np.ndarray, np.ndarray], elsewhere: np.ndarray) -> np.ndarray:
+    """Coordinates (b, p) of the draws `counts` (b, n). `losses`: of each model (k, n) at coordinates (k, p).
 
-    A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow. A draw of few
-    distinct models may have its optimum in another valley than all models have: it is searched from `elsewhere` (m, p) too.
+    The first draws are searched from each of the starts `first` (k, p); each other one from the best for it of what these
+    found, which is nearer. A draw that does not settle lies in a flat valley: it stays, or intervals would come out too
+    narrow. A draw of few distinct models may have its optimum in another valley than all models have: it is searched from
+    `elsewhere` (m, p) too.
     """
+    few = (counts > 0).sum(axis=1) <= counts.shape[1] // 2 + 1
     every = np.arange(len(counts))
-    sparse = np.flatnonzero((counts > 0).sum(axis=1) <= counts.shape[1] // 2 + 1)
-    begun = [*((start, every) for start in first), *((start, sparse) for start in elsewhere)]
-    rows = np.concatenate([draws for _, draws in begun])
-    made = gauss_newton(lambda inner, kept: problem(inner, rows[kept]),
-                        np.concatenate([np.tile(start, (len(draws), 1)) for start, draws in begun]), bounds,
-                        tolerance=1e-5, max_iterations=40, last_step=True)
-    order = np.lexsort((made.objective, rows))  # the best of each draw first
-    return made.inner[order[np.unique(rows[order], return_index=True)[1]]]
+
+    def search(begun: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """The better of the runs of each draw, given draws (m,) and starts, (p,) or (m, p)."""
+        rows = np.concatenate([draws for draws, _ in begun])
+        starts = np.concatenate([np.broadcast_to(start, (len(draws), start.shape[-1])) for draws, start in begun])
+        made = gauss_newton(lambda inner, kept: problem(inner, rows[kept]), starts, bounds, tolerance=1e-5,
+                            max_iterations=20, last_step=True)
+        order = np.lexsort((made.objective, rows))
+        return made.inner[order[np.unique(rows[order], return_index=True)[1]]]
+
+    pilots, others = every[:_PILOTS], every[_PILOTS:]
+    found = search([*((pilots, start) for start in first), *((pilots[few[pilots]], start) for start in elsewhere)])
+    if not len(others):
+        return found
+    places = np.vstack([first, found])
+    with np.errstate(all="ignore"):
+        nearest = places[np.nan_to_num(counts[others] @ losses(places).T, nan=np.inf).argmin(axis=1)]
+    return np.vstack([found, search([(others, nearest), *((others[few[others]], start) for start in elsewhere)])])
 
 
 def _draw_starts(points: Points, form: Form, prior: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -203,7 +225,12 @@ def _varpro(points, form, prior, counts, start, delta, estimator):
     bounds = tuple(side[~form.linear] for side in form.bounds)
     if start is not None:
         first, elsewhere = (one[:, ~form.linear] for one in _draw_starts(points, form, prior, start))
-        inner = _draws(problem, first, counts, bounds, elsewhere)
+
+        def losses(nonlinear: np.ndarray) -> np.ndarray:
+            whole = form.inside(varpro.assemble(form, points, nonlinear, prior[None]))
+            return prior * _residuals(points, form, whole, plain=True)[1] ** 2
+
+        inner = _draws(problem, losses, first, counts, bounds, elsewhere)
         return None, varpro.assemble(form, points, inner, counts * prior), None
     first = form.inside(varpro.grid_starts(form, points, prior))[:, ~form.linear]
     solved = gauss_newton(problem, first, bounds, max_iterations=1000)

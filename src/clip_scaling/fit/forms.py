@@ -12,6 +12,7 @@ taken by complex steps unless the form brings its own, so the function is built 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -57,15 +58,15 @@ class Form:
     def names(self) -> tuple[str, ...]:
         return tuple(parameter.name for parameter in self.parameters)
 
-    @property
+    @cached_property
     def linear(self) -> np.ndarray:
         return np.array([parameter.linear for parameter in self.parameters])
 
-    @property
+    @cached_property
     def positive(self) -> np.ndarray:
         return np.array([parameter.positive for parameter in self.parameters])
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Bounds in internal coordinates, (p,) each."""
         low = np.array([parameter.low for parameter in self.parameters], dtype=float)

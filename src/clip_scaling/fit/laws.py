@@ -92,7 +92,7 @@ def _effective_partials(x: Points, R):  # noqa: N803
     ratio = np.maximum(x.samples / x.unique - 1, 0) / R
     left = np.exp(-ratio)
     gain = R * (1 - left)
-    log_s = np.log(np.minimum(x.samples, x.unique)) + np.log1p(gain)
+    log_s = np.log(np.minimum(x.samples, x.unique)) + np.log(1 + gain)
     return log_s, (gain - R * ratio * left) / (1 + gain)
 
 

@@ -8,34 +8,29 @@ import numpy as np
 
 
 def cholesky(matrix: np.ndarray) -> np.ndarray:
-    """Lower factors (p, p, b) of symmetric positive definite matrices (p, p, b); NaN where one is not."""
-    size = len(matrix)
-    lower = np.zeros_like(matrix)
-    for j in range(size):
-        pivot = matrix[j, j].copy()
-        for k in range(j):
-            pivot -= lower[j, k] ** 2
+    """Lower factors (p, p, b) of symmetric positive definite matrices (p, p, b); NaN where one is not.
+
+    What lies above the diagonal is not part of the factor and is never read.
+    """
+    lower = matrix.copy()
+    for j in range(len(lower)):
+        pivot = lower[j, j]
         pivot[~(pivot > 0)] = np.nan
-        lower[j, j] = np.sqrt(pivot)
-        for i in range(j + 1, size):
-            rest = matrix[i, j].copy()
-            for k in range(j):
-                rest -= lower[i, k] * lower[j, k]
-            lower[i, j] = rest / lower[j, j]
+        np.sqrt(pivot, out=pivot)
+        lower[j + 1:, j] /= pivot
+        lower[j + 1:, j + 1:] -= lower[j + 1:, None, j] * lower[None, j + 1:, j]
     return lower
 
 
 def cholesky_solve(lower: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solve for right-hand sides (p, b), given the factors of `cholesky`."""
-    size, solution = len(lower), right.copy()
-    for i in range(size):
-        for k in range(i):
-            solution[i] -= lower[i, k] * solution[k]
+    solution = right.copy()
+    for i in range(len(lower)):
         solution[i] /= lower[i, i]
-    for i in reversed(range(size)):
-        for k in range(i + 1, size):
-            solution[i] -= lower[k, i] * solution[k]
+        solution[i + 1:] -= lower[i + 1:, i] * solution[i]
+    for i in reversed(range(len(lower))):
         solution[i] /= lower[i, i]
+        solution[:i] -= lower[i, :i] * solution[i]
     return solution
 
 

@@ -16,6 +16,7 @@ from .outcome import Points, Status
 
 Problem = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 _TINY = 1e-28  # objective of a fit without noise
+_NEAR = 0.01  # a step in internal coordinates within which the quadratic model is taken at its word
 _ROUNDING = 1e-12  # a promise this small that is not kept: only rounding is left
 
 
@@ -59,7 +60,10 @@ def gauss_newton(problem: Problem, start: np.ndarray, bounds: tuple[np.ndarray, 
         done = settled | ~np.isfinite(value) | (damping > 1e14)
         if done.any():
             finished = rows[done]
-            closer = u[done] + np.where(settled[done, None] & ~stalled[done, None], step[done], 0.0) if last_step else u[done]
+            closer = u[done]
+            if last_step:
+                near = settled[done] & ~stalled[done] & (np.abs(step[done]).max(axis=1) < _NEAR)
+                closer = closer + np.where(near[:, None], step[done], 0.0)
             inner[finished], objective[finished] = np.clip(closer, low, high), value[done]
             converged[finished] = settled[done] & np.isfinite(value[done])
             keep = ~done
@@ -69,12 +73,12 @@ def gauss_newton(problem: Problem, start: np.ndarray, bounds: tuple[np.ndarray, 
             break
         trial, new_value, new_matrix, new_gradient = problem(np.clip(u + step, low, high), rows)
         better = new_value <= value
+        kept = 2 * (value - new_value) / np.maximum(promised, 1e-300)
         stalled = ~better & (promised <= _ROUNDING * value)
-        u = np.where(better[:, None], trial, u)
-        value = np.where(better, new_value, value)
-        matrix = np.where(better, new_matrix, matrix)
-        gradient = np.where(better, new_gradient, gradient)
-        damping = np.where(better, np.maximum(damping * 0.1, 1e-15), np.maximum(damping * 8, 1e-6))
+        u, value = np.where(better[:, None], trial, u), np.where(better, new_value, value)
+        matrix, gradient = np.where(better, new_matrix, matrix), np.where(better, new_gradient, gradient)
+        less, more = np.maximum(damping * 0.1, 1e-15), np.maximum(damping * np.where(better, 4, 8), 1e-3)
+        damping = np.where(kept > 0.9, less, np.where(kept > 0.25, damping, more))
     inner[rows], objective[rows] = u, value
     return Solution(inner, objective, converged, _at_bound(inner, low, high), iteration)
 
@@ -85,18 +89,19 @@ def _at_bound(inner: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarra
 
 
 def _step(u, matrix, gradient, damping, low, high) -> tuple[np.ndarray, np.ndarray]:
-    """Damped steps (b, p) and the decrease (b,) promised; coordinates pressed on a bound stay."""
-    pressed = ((u <= low) & (gradient.T > 0)) | ((u >= high) & (gradient.T < 0))
-    step = _solve(matrix, gradient, damping, pressed.T, np.zeros_like(gradient))
-    ends = u.T + step
-    beyond = ((ends < low[:, None]) | (ends > high[:, None])) & ~pressed.T
+    """Damped steps (b, p) and the decrease (b,) promised, within bounds (p,) or (b, p); coordinates pressed on one stay."""
+    u, low, high = u.T, np.atleast_2d(low).T, np.atleast_2d(high).T
+    pressed = ((u <= low) & (gradient > 0)) | ((u >= high) & (gradient < 0))
+    step = _solve(matrix, gradient, damping, pressed, np.zeros_like(gradient))
+    ends = u + step
+    beyond = ((ends < low) | (ends > high)) & ~pressed
     out = np.flatnonzero(beyond.any(axis=0))
     if len(out):
         # Where a coordinate would leave, it goes to its bound and the others are solved for again.
-        to_bound = np.clip(ends[:, out], low[:, None], high[:, None]) - u[out].T
-        held = pressed.T[:, out] | beyond[:, out]
-        step[:, out] = _solve(matrix[:, :, out], gradient[:, out], damping[out], held, np.where(beyond[:, out], to_bound, 0.0))
-        step = np.clip(u.T + step, low[:, None], high[:, None]) - u.T
+        at, least, most = u[:, out], *(side if side.shape[1] == 1 else side[:, out] for side in (low, high))
+        held = pressed[:, out] | beyond[:, out]
+        to_bound = np.where(beyond[:, out], np.clip(ends[:, out], least, most) - at, 0.0)
+        step[:, out] = np.clip(at + _solve(matrix[:, :, out], gradient[:, out], damping[out], held, to_bound), least, most) - at
     promised = -np.einsum("pb,pb->b", step, gradient)
     return step.T, np.where(np.isfinite(promised), promised, 0.0)
 
@@ -123,39 +128,47 @@ def log_problem(form: Form, points: Points, weights: np.ndarray, delta: float | 
     Where the form is a sum of terms with a factor each, the factors are solved for again after each step. Their valleys
     (an irreducible error against an exponent) are long and bent: Gauss-Newton alone creeps along them.
     """
-    log_error = points.log_error
-
-    def equations(predicted, slopes, weight):
-        share = 1 / predicted
-        return _normal_equations(np.log(predicted) - log_error, [slope * share for slope in slopes], weight, delta)
-
-    def shared(inner, ends, weight):
-        """Many draws at few places, as at their starts: products of matrices instead of thousands of rows."""
-        made = []
-        for place, rows in zip(ends, np.split(weight, ends[:-1])):
-            predicted, slopes = form.derivatives(points, inner[[place - 1]])
-            residual = np.log(predicted[0]) - log_error
-            columns = np.stack([slope[0] / predicted[0] for slope in slopes])
-            shrunk, loss = _loss(residual, delta)
-            products = np.einsum("pn,qn->pqn", columns, columns * shrunk)
-            made.append((rows @ loss, products @ rows.T, (columns * shrunk * residual) @ rows.T))
-        return _finite(*(np.concatenate(parts, axis=-1) for parts in zip(*made)))
-
     def problem(inner: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         weight = weights[rows] if len(weights) > 1 else np.broadcast_to(weights, (len(inner), len(points)))
         with np.errstate(all="ignore"):
             ends = np.append(np.flatnonzero((inner[1:] != inner[:-1]).any(axis=1)) + 1, len(inner))
             if len(ends) * 100 < len(inner):
-                return inner, *shared(inner, ends, weight)
-            predicted, slopes = form.derivatives(points, inner)
-            if form.owners is not None:
-                terms = [slopes[factor] for factor in np.flatnonzero(form.linear)]
-                inner, scales, change = _refactor(form, inner, equations(predicted, terms, weight), terms)
-                predicted = predicted + change
-                slopes = [slope if scale is None else slope * scale[:, None] for slope, scale in zip(slopes, scales)]
-            return inner, *equations(predicted, slopes, weight)
+                return inner, *_shared(form, points, inner, ends, weight, delta)
+            return _evaluate(form, points, inner, weight, delta)
 
     return problem
+
+
+def _shared(form: Form, points: Points, inner: np.ndarray, ends: np.ndarray, weight: np.ndarray, delta: float | None):
+    """Normal equations of many draws at few places, as at their starts: products of matrices instead of thousands of rows."""
+    made = []
+    for place, rows in zip(ends, np.split(weight, ends[:-1])):
+        predicted, slopes = form.derivatives(points, inner[[place - 1]])
+        residual = np.log(predicted[0]) - points.log_error
+        columns = np.stack([slope[0] / predicted[0] for slope in slopes])
+        shrunk, lost = loss(residual, delta)
+        products = np.einsum("pn,qn->pqn", columns, columns * shrunk)
+        made.append((rows @ lost, products @ rows.T, (columns * shrunk * residual) @ rows.T))
+    return _finite(*(np.concatenate(parts, axis=-1) for parts in zip(*made)))
+
+
+def _evaluate(form: Form, points: Points, inner: np.ndarray, weight: np.ndarray, delta: float | None):
+    """Coordinates with better factors, where the form has factors, and the normal equations there."""
+    predicted, slopes = form.derivatives(points, inner)
+    if form.owners is None:
+        return inner, *_equations(points, predicted, slopes, weight, delta)
+    terms = [slopes[factor] for factor in np.flatnonzero(form.linear)]
+    before = _equations(points, predicted, terms, weight, delta)
+    moved, scales, change = _refactor(form, inner, before, terms)
+    scaled = [slope if scale is None else slope * scale[:, None] for slope, scale in zip(slopes, scales)]
+    made = _equations(points, predicted + change, scaled, weight, delta)
+    worse = np.flatnonzero(~(made[0] <= before[0]))  # far from an optimum the step in the factors can overshoot
+    if len(worse):
+        moved[worse] = inner[worse]
+        back = _equations(points, predicted[worse], [slope[worse] for slope in slopes], weight[worse], delta)
+        for whole, part in zip(made, back):
+            whole[..., worse] = part
+    return moved, *made
 
 
 def _refactor(form: Form, inner: np.ndarray, made, terms) -> tuple[np.ndarray, list[np.ndarray | None], np.ndarray]:
@@ -163,10 +176,11 @@ def _refactor(form: Form, inner: np.ndarray, made, terms) -> tuple[np.ndarray, l
     _, matrix, gradient = made
     factors = np.flatnonzero(form.linear)
     low, high = (side[factors] for side in form.bounds)
-    positive = form.positive[factors]
+    positive, here = form.positive[factors], inner[:, factors]
     # Relative changes of positive factors, absolute ones of the others: the prediction is linear in both.
-    start = np.where(positive, 0.0, inner[:, factors])
-    low, high = np.where(positive, -0.9, low), np.where(positive, 9.0, high)
+    start = np.where(positive, 0.0, here)
+    low = np.where(positive, np.maximum(np.expm1(low - here), -0.9), low)
+    high = np.where(positive, np.minimum(np.expm1(high - here), 9.0), high)
     moves, _ = _step(start, matrix, gradient, np.zeros(len(inner)), low, high)
     inner, scale = inner.copy(), {}
     for k, factor in enumerate(factors):
@@ -177,7 +191,12 @@ def _refactor(form: Form, inner: np.ndarray, made, terms) -> tuple[np.ndarray, l
     return inner, [scale.get(owner) for owner in form.owners], change
 
 
-def _loss(residual: np.ndarray, delta: float | None) -> tuple[np.ndarray | float, np.ndarray]:
+def _equations(points: Points, predicted: np.ndarray, slopes: list[np.ndarray], weight: np.ndarray, delta: float | None):
+    share = 1 / predicted
+    return _normal_equations(np.log(predicted) - points.log_error, [slope * share for slope in slopes], weight, delta)
+
+
+def loss(residual: np.ndarray, delta: float | None) -> tuple[np.ndarray | float, np.ndarray]:
     """Weight of each residual beside a square's, and its loss: half its square, or Huber's beyond `delta`."""
     if delta is None:
         return 1.0, 0.5 * residual**2
@@ -191,10 +210,10 @@ def _normal_equations(residual, columns, weight, delta):
         curvature, pull = weight, weight * residual
         value = 0.5 * np.einsum("bn,bn->b", pull, residual)
     else:
-        shrunk, loss = _loss(residual, delta)
+        shrunk, lost = loss(residual, delta)
         curvature = weight * shrunk
         pull = curvature * residual
-        value = np.einsum("bn,bn->b", weight, loss)
+        value = np.einsum("bn,bn->b", weight, lost)
     gradient = np.stack([np.einsum("bn,bn->b", column, pull) for column in columns])
     return _finite(value, gram(columns, curvature), gradient)
 
