@@ -43,8 +43,8 @@ def gauss_newton(problem: Problem, start: np.ndarray, bounds: tuple[np.ndarray, 
     """Minimise from `start` (b, p) inside bounds (p,). Draws that have converged cost nothing more.
 
     A draw has converged when the decrease that its quadratic model promises is below `tolerance` times the objective:
-    1e-16 places estimates within about 1e-8 standard errors of the optimum. `last_step`: take the step that promised so
-    little, unevaluated; it gains another digit or more for nothing.
+    1e-16 places estimates within about 1e-8 standard errors of the optimum. `last_step`: where it is short, take the step
+    that promised so little, unevaluated; it gains another digit or more for nothing.
     """
     low, high = bounds
     inner = np.clip(start, low, high).astype(float)
@@ -77,6 +77,7 @@ def gauss_newton(problem: Problem, start: np.ndarray, bounds: tuple[np.ndarray, 
         stalled = ~better & (promised <= _ROUNDING * value)
         u, value = np.where(better[:, None], trial, u), np.where(better, new_value, value)
         matrix, gradient = np.where(better, new_matrix, matrix), np.where(better, new_gradient, gradient)
+        # Undamped steps only where the quadratic model keeps its promise: elsewhere they swing across a bent valley.
         less, more = np.maximum(damping * 0.1, 1e-15), np.maximum(damping * np.where(better, 4, 8), 1e-3)
         damping = np.where(kept > 0.9, less, np.where(kept > 0.25, damping, more))
     inner[rows], objective[rows] = u, value
