@@ -1,9 +1,13 @@
 """Files written whole or not at all, and their hashes."""
 
 import contextlib
+import errno
+import glob
 import hashlib
 import json
 import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +30,45 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def own_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `target`, of this process alone, and remove it; what killed processes left goes first."""
+    import psutil
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stem = f".{target.name}.{socket.gethostname()}."
+    for left in target.parent.glob(f"{glob.escape(stem)}*.part"):
+        owner = left.name.removeprefix(stem).split(".")[0]
+        if owner == str(os.getpid()) or not (owner.isdigit() and psutil.pid_exists(int(owner))):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = target.parent / f"{stem}{os.getpid()}.part"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `target` on success. Of two processes at once the later one's stays."""
+    with own_folder(target) as built:
+        yield built
+        replaced = built.with_suffix(".old.part")
+        while built.exists():
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(target, replaced)
+            try:
+                os.replace(built, target)
+            except OSError as error:  # another process may be faster between the two renames
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    with contextlib.suppress(OSError):
+                        os.replace(replaced, target)
+                    raise
+            finally:
+                shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,13 +1,12 @@
 """`clip-scaling prepare`: the pool of image-caption pairs, evaluation sets, tuning sets, tokenizer, manifest."""
 
-import shutil
 import sys
 from collections import Counter
 from pathlib import Path
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import sha256, write_json, write_text
+from ..core.files import atomic_folder, sha256, write_json, write_text
 from ..core.params import default_study
 from ..core.study import Study, load_study
 
@@ -20,21 +19,13 @@ def add_arguments(parser) -> None:
 def run(args) -> None:
     """Write data/<study>/pool/ whole, or leave what is there as it is. Raises UserError."""
     study = load_study(args.study or default_study())
-    target = paths.pool(study.study)
-    building = target.with_name(".pool.part")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    try:
+    with atomic_folder(paths.pool(study.study)) as building:
         if study.prepare.source == "shards":
             from .shards import prepare_shards
 
             prepare_shards(study, building)
         else:
             _prepare(study, *_sources(study), building, args.workers)
-        shutil.rmtree(target, ignore_errors=True)
-        building.rename(target)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _sources(study: Study) -> tuple[Path, Path]:

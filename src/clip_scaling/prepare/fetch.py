@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..core import paths
 from ..core.errors import UserError
+from ..core.files import own_folder
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,17 @@ def fetch(package: Package) -> Path:
 
 def _download(package: Package, folder: Path) -> None:
     """`npm pack` into a folder of its own, so that an interrupted download leaves nothing that looks whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{package.file_name}.part"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     print(f"fetching {package.name}@{package.version} with npm", file=sys.stderr)
-    command = [*npm(), "pack", f"{package.name}@{package.version}", "--pack-destination", str(partial), "--silent"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=partial, env={**os.environ, "NO_UPDATE_NOTIFIER": "1"})
-    made = next(iter(partial.glob("*.tgz")), None)
-    if done.returncode or made is None:
-        shutil.rmtree(partial, ignore_errors=True)
-        said = (done.stderr.strip().splitlines() or ["npm said nothing"])[-1][:200]
-        raise UserError(f"{package.name}@{package.version} could not be fetched ({said})",
-                        mend="check the network (only this stage needs it) and run the same command again")
-    os.replace(made, folder / package.file_name)
-    shutil.rmtree(partial, ignore_errors=True)
+    with own_folder(folder / package.file_name) as partial:
+        command = [*npm(), "pack", f"{package.name}@{package.version}", "--pack-destination", str(partial), "--silent"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=partial, env={**os.environ, "NO_UPDATE_NOTIFIER": "1"})
+        made = next(iter(partial.glob("*.tgz")), None)
+        if done.returncode or made is None:
+            said = (done.stderr.strip().splitlines() or ["npm said nothing"])[-1][:200]
+            raise UserError(f"{package.name}@{package.version} could not be fetched ({said})",
+                            mend="check the network (only this stage needs it) and run the same command again")
+        os.replace(made, folder / package.file_name)
+
 
 
 def npm() -> list[str]:

@@ -1,12 +1,11 @@
 """`clip-scaling subset`: nested pre-training subsets as webdataset shards, with a manifest each."""
 
-import shutil
 import sys
 from pathlib import Path
 
 from ..core import params, paths
 from ..core.errors import UserError
-from ..core.files import write_json
+from ..core.files import atomic_folder, write_json
 from ..core.study import Study, load_study
 
 _TOKENIZER = "../pool/tokenizer/bpe.txt.gz"  # from the folder of manifests
@@ -30,21 +29,13 @@ def run(args) -> None:
     pool = paths.pool(study.study)
     if not (pool / "tokenizer" / "bpe.txt.gz").is_file():
         raise UserError("is not prepared", where=pool, mend=f"run `clip-scaling prepare --study {given}` first")
-    target = paths.subsets(study.study)
-    building = target.with_name(".subsets.part")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    try:
+    with atomic_folder(paths.subsets(study.study)) as building:
         if study.prepare.source == "shards":
             from .users import write_manifests
 
             write_manifests(study, building, _TOKENIZER)
         else:
             _write(study, pool / "pool.parquet", building)
-        shutil.rmtree(target, ignore_errors=True)
-        building.rename(target)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _write(study: Study, pool: Path, folder: Path) -> None:
