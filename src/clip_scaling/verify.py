@@ -13,7 +13,7 @@ import pandas as pd
 
 from .core import paths
 from .core.cells import read_cells
-from .core.errors import UserError, listed, short
+from .core.errors import UserError, short, shortlist
 from .core.files import read_json, write_json
 from .core.schema import LAWS, RUNS, SCORES, TABLES, validate
 from .core.study import is_name
@@ -153,7 +153,7 @@ def _compare_table(study: str, name: str, reference: Path, tolerance: dict) -> C
     found = _read(present) if present.is_file() else wanted.iloc[:0]
     if set(found.columns) != set(wanted.columns):
         odd = sorted(set(found.columns) ^ set(wanted.columns))
-        raise UserError(f"has other columns than the reference: {listed(odd)}", where=present,
+        raise UserError(f"has other columns than the reference: {shortlist(odd)}", where=present,
                         mend=f"make it anew, or compare with {reference / name}")
     keys = KEYS[name]
     both = wanted.merge(found, on=keys, how="outer", suffixes=("_wanted", "_found"), indicator=True)
@@ -216,10 +216,10 @@ def _read(path: Path) -> pd.DataFrame:
         validate(frame, TABLES[path.stem], where=path)
     missing = [name for name in keys if name not in frame.columns]
     if missing:
-        raise UserError(f"lacks column {listed(missing)}", where=path, mend="reproduce it, or restore it from git")
+        raise UserError(f"lacks column {shortlist(missing)}", where=path, mend="reproduce it, or restore it from git")
     double = frame.duplicated(keys)
     if double.any():
-        raise UserError(f"row {listed(frame.loc[double.idxmax(), keys])} stands twice", where=path, mend="keep one of the two")
+        raise UserError(f"row {shortlist(frame.loc[double.idxmax(), keys])} stands twice", where=path, mend="keep one of the two")
     return frame
 
 

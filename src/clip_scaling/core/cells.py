@@ -7,7 +7,7 @@ from typing import TextIO
 
 import pandas as pd
 
-from .errors import UserError, listed, short
+from .errors import UserError, short, shortlist
 
 MOST_COLUMNS = 10_000
 _LARGEST_FILE = 256 << 20  # bytes
@@ -31,7 +31,7 @@ def read_cells(path: Path, wanted: Iterable[str] | None = None) -> pd.DataFrame:
             kept = list(names) if wanted is None else list(dict.fromkeys(wanted))
             missing = [name for name in kept if name not in names]
             if missing:
-                raise UserError(f"has no column {listed(missing)}", where=path, mend=f"it has {listed(names)}")
+                raise UserError(f"has no column {shortlist(missing)}", where=path, mend=f"it has {shortlist(names)}")
             places = [names.index(name) for name in kept]
             columns = zip(*(map(row.__getitem__, places) for row in _rows(rows, len(names), path)))
             return pd.DataFrame(dict(zip(kept, map(list, columns))) or {name: [] for name in kept}, columns=kept, dtype=str)
@@ -64,7 +64,8 @@ def _header(rows, path: Path) -> list[str]:
     seen: set[str] = set()
     double = [name for name in names if name and (name in seen or seen.add(name))]
     if double:
-        raise UserError(f"has column {listed(dict.fromkeys(double))} more than once", where=path, mend="rename or drop all but one")
+        raise UserError(f"has column {shortlist(dict.fromkeys(double))} more than once", where=path,
+                        mend="rename or drop all but one")
     return names
 
 

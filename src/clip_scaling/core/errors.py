@@ -30,7 +30,7 @@ def short(value: object, most: int = 60) -> str:
     return line if line.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
-def listed(names, most: int = 12) -> str:
+def shortlist(names, most: int = 12) -> str:
     """The first `most` names, shortened, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - most:,} more" if len(names) > most else ""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from .cells import read_cells
-from .errors import UserError, listed, short
+from .errors import UserError, short, shortlist
 from .files import atomic_path
 
 
@@ -141,13 +141,13 @@ def validate(frame: pd.DataFrame, table: Table, *, where: object = "table") -> p
     extra = [str(name) for name in frame.columns if name not in table.names]
     if missing or extra:
         said = [f"lacks {', '.join(missing)}"] if missing else []
-        said += [f"has unknown columns {listed(extra)}"] if extra else []
+        said += [f"has unknown columns {shortlist(extra)}"] if extra else []
         raise UserError(f"{table.name} {' and '.join(said)}", where=where, mend=f"columns are {', '.join(table.names)}")
     typed = pd.DataFrame({column.name: _typed(frame[column.name], column, where) for column in table.columns})
     repeated = typed.duplicated(list(table.key))
     if repeated.any():
         row = typed.loc[repeated.idxmax(), list(table.key)]
-        raise UserError(f"{table.name} row {listed(row)} stands twice", where=where, mend="keep one of the two")
+        raise UserError(f"{table.name} row {shortlist(row)} stands twice", where=where, mend="keep one of the two")
     return typed.reset_index(drop=True)
 
 

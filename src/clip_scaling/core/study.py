@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from . import paths
-from .errors import UserError, listed, short
+from .errors import UserError, short, shortlist
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=_NAME)]
@@ -209,7 +209,7 @@ def _unique(names: list[str], what: str) -> None:
 def _known(name: str, known: set[str], what: str, where: object) -> None:
     if name not in known:
         place = where.run_id if isinstance(where, Run) else where
-        raise ValueError(f"unknown {what} {name!r} in {place}; known: {listed(sorted(known))}")
+        raise ValueError(f"unknown {what} {name!r} in {place}; known: {shortlist(sorted(known))}")
 
 
 class _PlainLoader(yaml.SafeLoader):

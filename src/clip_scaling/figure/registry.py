@@ -55,13 +55,13 @@ def _several_subsets(tables: StudyTables) -> bool:
 
 
 def _comparable(tables: StudyTables) -> bool:
-    from .draw import comparable
+    from .distributions import comparable
 
     return _classified(tables) and comparable(tables.study)
 
 
 def _matched(tables: StudyTables) -> bool:
-    from .draw import matched_cells
+    from .distributions import matched_cells
 
     return _classified(tables) and not matched_cells(tables.runs).empty
 
