@@ -9,12 +9,13 @@ from . import bootstrap, closed, front, spread, varpro
 from .forms import Form, form_named
 from .heap import keep_freed_arrays
 from .outcome import Estimator, Fit, Method, Points, Status, no_fit
-from .solve import Problem, gauss_newton, log_problem, loss
+from .solve import Problem, Solution, gauss_newton, log_problem, loss
 
 DRAWS = 4000
 DELTA = 0.01  # Huber's loss: log errors beyond 1 % count by their size, not its square
 FEW = 6  # below this many models the bootstrap has too few distinct draws: Student's interval instead
 _RANDOM_STARTS = 256
+_FINISHED = 3  # runs that are followed to the end
 _PILOTS = 256  # draws that others start from
 
 
@@ -167,9 +168,16 @@ def _log(points, form, prior, counts, start, delta, estimator):
             return prior * loss(_residuals(points, form, inner, plain=False)[1], huber)[1]
 
         return None, form.natural(_draws(problem, losses, first, counts, form.bounds, elsewhere)), None
-    solved = gauss_newton(problem, form.inside(starts(points, form, prior)), form.bounds, max_iterations=1000)
+    solved = _optimum(problem, form.inside(starts(points, form, prior)), form.bounds)
     row = int(np.argmin(solved.objective))
     return solved.status(row), form.natural(solved.inner[row]), float(solved.objective[row])
+
+
+def _optimum(problem: Problem, begun: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]) -> Solution:
+    """From all starts (k, p) in brief, and from where the best came to, to the end."""
+    brief = gauss_newton(problem, begun, bounds, tolerance=1e-6, max_iterations=50)
+    best = np.argsort(brief.objective, kind="stable")[:_FINISHED]
+    return gauss_newton(problem, brief.inner[best], bounds, max_iterations=1000)
 
 
 def _draws(problem: Problem, losses: Callable[[np.ndarray], np.ndarray], first: np.ndarray, counts: np.ndarray,
@@ -233,7 +241,7 @@ def _varpro(points, form, prior, counts, start, delta, estimator):
         inner = _draws(problem, losses, first, counts, bounds, elsewhere)
         return None, varpro.assemble(form, points, inner, counts * prior), None
     first = form.inside(varpro.grid_starts(form, points, prior))[:, ~form.linear]
-    solved = gauss_newton(problem, first, bounds, max_iterations=1000)
+    solved = _optimum(problem, first, bounds)
     row = int(np.argmin(solved.objective))
     theta = varpro.assemble(form, points, solved.inner[row:row + 1], prior[None])[0]
     status = solved.status(row)

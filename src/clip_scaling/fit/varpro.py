@@ -88,7 +88,7 @@ def assemble(form: Form, points: Points, inner: np.ndarray, weights: np.ndarray)
     return theta
 
 
-def grid_starts(form: Form, points: Points, weights: np.ndarray, keep: int = 8) -> np.ndarray:
+def grid_starts(form: Form, points: Points, weights: np.ndarray, keep: int = 48) -> np.ndarray:
     """The best `keep` combinations of the form's grid, natural parameters (keep, p), by weighted squared error."""
     grid = np.array(list(product(*form.grid(points))))
     positive = form.positive[~form.linear]
