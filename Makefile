@@ -1,6 +1,7 @@
 # Every target sets up what it needs by itself: an environment in .venv, pinned by constraints.txt.
 #   make repro [STUDY=cpu|smoke|gpu|laion|my.yaml]   data, training, evaluation, fits, figures, book
 #   make test                                        the test suite
+#   make test-faults                                 kills, full disks, two at once: 15 minutes; root for small disks
 #   make published                                   the paper's tables, claims, fits and figures; no training
 #   make book                                        notebooks and book from the committed tables; no torch
 #   make pdf                                         the same as a PDF, where LaTeX is installed
@@ -50,7 +51,7 @@ test-all: $(TESTING)
 	@$(BIN)/python -m pytest -m 'not slurm and not faults'
 
 test-faults: $(TESTING)
-	@$(BIN)/python -m pytest -m faults
+	@$(BIN)/python -m pytest -m faults -rs
 
 test-slurm: $(TESTING)
 	@$(BIN)/python -m pytest -m slurm

@@ -1,12 +1,20 @@
 """What the worker changes about open_clip_train, each by itself."""
 
+import argparse
 import functools
+import gzip
 import http.server
 import importlib.util
+import io
+import os
+import pickle
+import tarfile
 import threading
 import types
 
+import numpy as np
 import pytest
+from cluster_fixture import write_shard
 from clip_scaling.core.errors import UserError
 from clip_scaling.core.files import read_json
 from clip_scaling.subset.at_scale import kept_keys, select
@@ -98,6 +106,40 @@ def test_only_drawn_pairs_reach_the_trainer(pool, tmp_path):
         data.filter_no_caption_or_no_image = whole
     expected = [kept_keys(tmp_path / entry["keys"], entry["path"]) for entry in manifest["shards"]]
     assert found == sorted(frozenset.union(*expected)) and len(found) == 20
+
+
+class _Runs:
+    """Pickled code."""
+
+    def __init__(self, ran):
+        self.ran = ran
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.ran),))
+
+
+@pytest.mark.parametrize("kind", ["pyd", "pickle", "pickle.gz", "pth", "npy", "cls"])
+def test_members_beside_pairs_are_not_decoded(tmp_path, monkeypatch, kind):
+    """open_clip_train's own pipeline, over a shard whose samples bring pickled code."""
+    from clip_scaling.train.cluster.worker import _decode_pairs_alone
+    from clip_scaling.train.openclip import open_clip  # noqa: F401 - torchvision first
+    from open_clip_train import data
+
+    ran, shard = tmp_path / "ran", tmp_path / "0.tar"
+    write_shard(shard, 0, samples=8)
+    code = pickle.dumps(_Runs(ran))
+    code = gzip.compress(code) if kind.endswith("gz") else code
+    with tarfile.open(shard, "a") as tar:  # after the last sample: a member of it
+        info = tarfile.TarInfo(f"000000007.{kind}")
+        info.size = len(code)
+        tar.addfile(info, io.BytesIO(code))
+    monkeypatch.setattr(data.wds, "decode", data.wds.decode)  # put back after the test
+    _decode_pairs_alone(data)
+    options = argparse.Namespace(val_data=str(shard), val_num_samples=8, workers=0, batch_size=4, dataset_resampled=False,
+                                 seed=0, world_size=1, train_data_upsampling_factors=None)
+    made = data.get_wds_dataset(options, lambda image: np.asarray(image)[:36, :40], False, tokenizer=lambda text: [text])
+    assert [text for _, texts in made.dataloader for text in texts][-1] == "a white square"
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize("broken", [False, True])

@@ -46,6 +46,7 @@ def _train(options: argparse.Namespace, rest: list[str], data, trainer) -> int:
     open_clip.add_model_config(options.model_config)
     _open_through_fsspec()
     _shuffle_from_the_seed(data)
+    _decode_pairs_alone(data)
     if "selection" in manifest and manifest["selection"]["by"] == "keys":
         _keep_drawn_keys(data, manifest, options.manifest.parent)
     _give_up_without_pairs(data, len(shards), options.manifest)
@@ -111,6 +112,11 @@ def _shuffle_from_the_seed(data) -> None:
         return data.detshuffle2(bufsize, initial, seed=-1, epoch=-1)  # -1: the loader worker's seed
 
     data.wds.shuffle = shuffle
+
+
+def _decode_pairs_alone(data) -> None:
+    """webdataset's decoder unpickles members .pyd and .pickle and inflates .gz: a shard could run what it likes."""
+    data.wds.decode = functools.partial(data.wds.decode, only=["jpg", "png", "jpeg", "webp", "txt"])
 
 
 def _keep_drawn_keys(data, manifest: dict, folder: Path) -> None:
