@@ -76,6 +76,15 @@ def test_lost_row_differs_and_record_is_written(project, clip_scaling):
     assert sum(row["differs"] for row in record["comparisons"]) == 1 and record["versions"]["numpy"]
 
 
+@pytest.mark.parametrize("side", ["reference", "results"])
+def test_a_table_that_one_side_lacks_differs_in_every_row(project, clip_scaling, side):
+    clip_scaling("verify", "--study", "s", "--accept")
+    (project / side / "s" / "scores.csv").unlink()
+    done = clip_scaling("verify", "--json")
+    lost = next(row for row in json.loads(done.out)["comparisons"] if row["table"] == "scores.csv")
+    assert done.code == 1 and lost["differs"] == lost["rows"] > 0
+
+
 def test_no_reference_is_a_sentence(project, clip_scaling):
     done = clip_scaling("verify", "--study", "s")
     assert done.code == 2 and "no reference" in done.err

@@ -14,7 +14,7 @@ import pandas as pd
 from .core import paths
 from .core.cells import read_cells
 from .core.errors import UserError, short, shortlist
-from .core.files import read_json, write_json
+from .core.files import atomic_path, read_json, write_json
 from .core.schema import LAWS, RUNS, SCORES, TABLES, validate
 from .core.study import is_name
 
@@ -106,7 +106,8 @@ def accept(study: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in KEYS:
         if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
+            with atomic_path(target / name) as temporary:
+                shutil.copyfile(source / name, temporary)
     # Without repeated seeds (the published numbers) nothing may move.
     write_json(target / "tolerance.json", {"scores.csv": {"value": spread}, "laws.csv": {"within_interval": bool(spread)}})
 
@@ -129,7 +130,7 @@ def compare(study: str) -> list[Comparison]:
     if not reference.is_dir():
         raise UserError(f"study {study!r} has no reference", where=reference, mend="make one with verify --accept")
     tolerance = _tolerance(reference / "tolerance.json")
-    tables = [name for name in KEYS if (reference / name).is_file()]
+    tables = [name for name in KEYS if (reference / name).is_file() or (paths.results(study) / name).is_file()]
     return [_compare_table(study, name, reference, tolerance.get(name, {})) for name in tables]
 
 
@@ -148,13 +149,15 @@ def _tolerance(path: Path) -> dict:
 
 
 def _compare_table(study: str, name: str, reference: Path, tolerance: dict) -> Comparison:
-    wanted = _read(reference / name)
-    present = paths.results(study) / name
+    # A table that one side lacks differs in every row.
+    present, accepted = paths.results(study) / name, reference / name
+    wanted = _read(accepted if accepted.is_file() else present)
     found = _read(present) if present.is_file() else wanted.iloc[:0]
+    wanted = wanted if accepted.is_file() else wanted.iloc[:0]
     if set(found.columns) != set(wanted.columns):
         odd = sorted(set(found.columns) ^ set(wanted.columns))
         raise UserError(f"has other columns than the reference: {shortlist(odd)}", where=present,
-                        mend=f"make it anew, or compare with {reference / name}")
+                        mend=f"make it anew, or compare with {accepted}")
     keys = KEYS[name]
     both = wanted.merge(found, on=keys, how="outer", suffixes=("_wanted", "_found"), indicator=True)
     outcomes = [_outcome(row, wanted.columns.difference(keys), name, tolerance) for _, row in both.iterrows()]
