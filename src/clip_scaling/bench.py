@@ -11,6 +11,7 @@ import sys
 
 from .core import paths
 from .core.files import read_json, write_json
+from .core.threads import one_thread
 
 PARTS = {
     "fit": ("clip_scaling.fit.bench", "fitting against multi-start L-BFGS and curve_fit"),
@@ -28,8 +29,8 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int | None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # times of one core; what is measured with more says so itself
+    """Run one part's benchmark, and keep what it prints where `--save` is given."""
+    one_thread()  # times of one core; what is measured with more says so itself
     module, summary = importlib.import_module(PARTS[args.part][0]), PARTS[args.part][1]
     parser = argparse.ArgumentParser(prog=f"clip-scaling bench {args.part}", description=summary)
     module.add_arguments(parser)

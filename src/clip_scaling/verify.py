@@ -151,9 +151,9 @@ def _tolerance(path: Path) -> dict:
 def _compare_table(study: str, name: str, reference: Path, tolerance: dict) -> Comparison:
     # A table that one side lacks differs in every row.
     present, accepted = paths.results(study) / name, reference / name
-    wanted = _read(accepted if accepted.is_file() else present)
-    found = _read(present) if present.is_file() else wanted.iloc[:0]
-    wanted = wanted if accepted.is_file() else wanted.iloc[:0]
+    found, wanted = (_read(path) if path.is_file() else None for path in (present, accepted))
+    found = wanted.iloc[:0] if found is None else found
+    wanted = found.iloc[:0] if wanted is None else wanted
     if set(found.columns) != set(wanted.columns):
         odd = sorted(set(found.columns) ^ set(wanted.columns))
         raise UserError(f"has other columns than the reference: {shortlist(odd)}", where=present,

@@ -41,7 +41,7 @@ def study_facts(study: str) -> dict:
     done = tables.runs[tables.runs["status"].isin(["finished", "released"])]
     compute = done["gmacs_per_sample"] * done["samples_seen"].astype(float)
     shown = [*targets.classification(tables), *targets.retrieval(tables)]
-    laws = fitted.power_laws(tables.laws, shown, "binned_front" if tables.published else "power").to_dict("records")
+    laws = fitted.power_laws(tables.laws, shown, tables.power_form).to_dict("records")
     return {
         "name": study,
         "title": _title(study),

@@ -5,14 +5,12 @@ import pandas as pd
 from ..charts import intervals, save
 from . import fitted, targets
 from .caption import rows_of
-from .tables import load
+from .tables import StudyTables, load
 
 
 def exponents(study: str) -> save.Figure:
     """The exponent of each pre-training distribution, set by set, with intervals (paper, Section 4.2)."""
-    tables = load(study)
-    chosen = [*targets.classification(tables), *targets.retrieval(tables)]
-    laws = fitted.power_laws(tables.laws, chosen, "binned_front" if tables.published else "power")
+    laws = _laws(load(study))
     laws = laws[laws["alpha"].notna()]
     what = "Exponent of the power law by pre-training distribution, with its 95 % interval,"
     return save.save_figure(
@@ -28,6 +26,12 @@ def exponents(study: str) -> save.Figure:
         + "; ".join(f"{law.panel}, {law.family}: {law.alpha:.3f}" for law in laws.itertuples())
         + ".",
     )
+
+
+def _laws(tables: StudyTables) -> pd.DataFrame:
+    """The power law of each distribution on each headline set."""
+    chosen = [*targets.classification(tables), *targets.retrieval(tables)]
+    return fitted.power_laws(tables.laws, chosen, tables.power_form)
 
 
 def equal_budgets(study: str) -> save.Figure:
@@ -76,7 +80,5 @@ def _leaders(rows: pd.DataFrame) -> str:
 
 def comparable(study: str) -> bool:
     """Whether two families have an exponent on the same set."""
-    tables = load(study)
-    chosen = [*targets.classification(tables), *targets.retrieval(tables)]
-    laws = fitted.power_laws(tables.laws, chosen, "binned_front" if tables.published else "power")
+    laws = _laws(load(study))
     return "alpha" in laws and bool((laws[laws["alpha"].notna()].groupby("panel")["family"].nunique() > 1).any())

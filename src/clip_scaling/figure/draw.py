@@ -250,7 +250,7 @@ def side_by_side(study: str) -> save.Figure:
             first = choose(tables)[0]
             points = targets.points_of(tables, [first]).assign(panel=kind)
             points = points[points["family"] == _main_family(points)]
-            law = fitted.power_laws(tables.laws, [first], "binned_front" if tables.published else "power")
+            law = fitted.power_laws(tables.laws, [first], tables.power_form)
             law = law[law["family"].isin(points["family"])].assign(panel=kind)
             parts.append(points)
             lines.append(fitted.lines(law, points).assign(study=tables.study))

