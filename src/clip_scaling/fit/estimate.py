@@ -285,8 +285,8 @@ def _interval(raw: _Raw, j: int, value: float, error: float, n: int, size: int, 
             return np.nan, np.nan, Method.NONE
         freedom = n - size if not is_front else min(n, front.BINS) - size
         return *bootstrap.t_interval(value, error, freedom), Method.T
-    # On a bound a standard error means nothing: percentiles then.
-    on_bound = not raw.free[j] or raw.draws_at_bound[:, j].mean() > 0.02
+    # On a bound a standard error means nothing, nor do those of the parameters beside it: percentiles then.
+    on_bound = not raw.free.all() or raw.draws_at_bound[:, j].mean() > 0.02
     if not (on_bound or is_front):
         below, above = bootstrap.studentised(value, error, raw.draws[:, j], raw.errors[:, j])
         if np.isfinite([below, above]).all():

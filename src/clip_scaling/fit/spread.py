@@ -44,11 +44,12 @@ def _bread(columns: list[np.ndarray], weights: np.ndarray, free: np.ndarray | No
 
 def _influence(columns, residual, counts, prior, free) -> list[np.ndarray]:
     """What each model adds to each coordinate, (b, n), enlarged by its leverage."""
+    if free is not None:  # a coordinate held on its bound takes up nothing: it has no part in the leverage either
+        columns = [column * free[:, [j]] for j, column in enumerate(columns)]
     weights = counts * prior
     bread = _bread(columns, weights, free)
     size = len(columns)
     moved = [sum(bread[j, k][:, None] * columns[k] for k in range(size)) for j in range(size)]
     leverage = prior * sum(column * part for column, part in zip(columns, moved))
     pull = prior * residual / np.maximum(1 - leverage, 0.02)
-    parts = [part * pull for part in moved]
-    return parts if free is None else [part * free[:, [j]] for j, part in enumerate(parts)]
+    return [part * pull for part in moved]
