@@ -4,11 +4,14 @@ A ladder: models at random compute over 2.5 decades, log error scattered about a
 compute, or skewed. The quick check takes few ladders, so its bounds hold the chance of so few.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from clip_scaling.fit.estimate import fit
+from clip_scaling.fit.forms import form_named
 from clip_scaling.fit.outcome import Points
 
 ALPHA, BETA = -0.12, 8.0
@@ -39,6 +42,21 @@ def test_quick(models):
     hits = covered(models, "equal", ladders, draws=400)[:, 1].sum()
     low, high = stats.binom.ppf([0.001, 0.999], ladders, [0.93, 0.97])
     assert low <= hits <= high
+
+
+@pytest.mark.parametrize("theta, noise", [((0.1, 60.0, -0.25), 0.02), ((0.1, 8.0, -0.15), 0.08), ((0.0, 8.0, -0.12), 0.04)])
+def test_with_irreducible_error(theta, noise):
+    """A floor that is told well, one that is often estimated as 0 (a third of ladders), and none at all."""
+    form, ladders, hits = form_named("power_floor"), 150, []
+    for seed in range(ladders):
+        rng = np.random.default_rng([20, seed])
+        compute = 1e10 * 10 ** np.sort(rng.uniform(0, 2.5, 20))
+        points = Points(("m",) * 20, compute, np.ones(20))
+        error = form.errors(points, np.array(theta)) * np.exp(noise * rng.standard_normal(20))
+        law = fit(replace(points, error=np.minimum(error, 1)), form, draws=400, seed=seed)
+        hits.append([low <= true <= high for low, true, high in zip(law.low, theta, law.high)])
+    low, high = stats.binom.ppf([0.001, 0.999], ladders, [0.93, 0.97])
+    assert (np.sum(hits, axis=0) >= low).all() and (np.sum(hits, axis=0)[1:] <= high).all(), np.mean(hits, axis=0)
 
 
 @pytest.mark.slow

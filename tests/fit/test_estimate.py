@@ -10,7 +10,8 @@ from clip_scaling.fit.bootstrap import expanded, multiplicities, t_interval
 from clip_scaling.fit.estimate import fit, prior_weights
 from clip_scaling.fit.forms import form_named, form_names
 from clip_scaling.fit.outcome import Estimator, Method, Points, Status
-from clip_scaling.fit.solve import log_problem
+from clip_scaling.fit.solve import gauss_newton, log_problem
+from clip_scaling.fit.varpro import grid_starts
 from ladders import TRUE, ladder
 
 
@@ -134,6 +135,59 @@ def test_one_compute_is_degenerate():
     assert fit(same, "constant", draws=0).status is Status.CONVERGED
 
 
+@pytest.mark.parametrize("form, change", [
+    ("three_variable", {"unique": np.full(36, 1e12)}),  # none repeats data: R may be anything
+    ("three_variable_floor", {"unique": np.full(36, 1e12)}),
+    ("three_variable", {"gmacs": np.full(36, 20.6)}),  # one size: a and x make one number
+])
+def test_what_models_leave_open_is_degenerate(form, change):
+    law = fit(replace(ladder(0.01), **change), form, draws=100)
+    assert law.status is Status.DEGENERATE and np.isnan(law.theta).all()
+
+
+def test_standard_errors_beside_a_bound_are_those_of_the_smaller_form(published_points):
+    """Without irreducible error the form with a floor is the power law, leverages included."""
+    points = published_points("imagenet1k")
+    floor, power = (fit(points, form, draws=100) for form in ("power_floor", "power"))
+    assert floor.status is Status.BOUND_HIT and floor.value("e") == 0
+    assert floor.covariance[1:, 1:] == pytest.approx(power.covariance, rel=1e-6)
+    assert not floor.covariance[0].any()
+
+
+@pytest.mark.parametrize("form", ["saturating", "power_floor", "three_variable"])
+def test_the_unit_of_compute_changes_no_prediction(form):
+    points = ladder(0.02, form="saturating")
+    flops = replace(points, compute=points.compute * 1e9)
+    mine, other = (fit(some, form, draws=200) for some in (points, flops))
+    assert other.status is mine.status
+    assert form_named(form).errors(flops, other.theta) == pytest.approx(form_named(form).errors(points, mine.theta), rel=1e-6)
+    assert other.value(other.parameters[-1]) == pytest.approx(mine.value(mine.parameters[-1]), rel=1e-4)
+
+
+def test_a_closed_form_keeps_to_its_bounds():
+    """An exponent of -20 over a narrow range of compute: at the bound, as other solvers would end, and inside its interval."""
+    compute = np.geomspace(1e10, 1.2e10, 12)
+    points = Points(("m",) * 12, compute, 0.5 * (compute / 1e10) ** -20)
+    law = fit(points, "power", draws=200)
+    assert law.status is Status.BOUND_HIT and (law.value("alpha") == -5 or law.value("beta") == pytest.approx(1e40))
+    assert ((law.low <= law.theta) & (law.theta <= law.high)).all()
+
+
+def test_draws_look_into_other_valleys(published_points):
+    """On a set with hardly a trend hardly a draw ends more than 1 % above the best of two dozen starts all over the grid."""
+    points = published_points("sun397")
+    form = form_named("saturating").bounded_by(points)
+    law, rows = fit(points, form), np.r_[0:40, 1000:1160]
+    counts, best = multiplicities(len(points), 4000)[rows], np.full(len(rows), np.inf)
+    begun = grid_starts(form, points, 1 / points.error**2, keep=1000)
+    for start in form.inside(begun[np.linspace(0, len(begun) - 1, 24).astype(int)]):
+        made = gauss_newton(log_problem(form, points, counts), np.tile(start, (len(rows), 1)), form.bounds, tolerance=1e-10)
+        best = np.minimum(best, made.objective)
+    with np.errstate(all="ignore"):
+        squares = (np.log(form.errors(points, law.draws[rows])) - points.log_error) ** 2
+    assert (0.5 * (counts * squares).sum(axis=1) > 1.01 * best).mean() < 0.02
+
+
 def test_no_irreducible_error_hits_its_bound():
     law = fit(ladder(form="power", theta=[5.0, -0.1], noise=0.0), "power_floor", draws=0)
     steeper = fit(ladder(form="saturating", theta=[4.0, 2e11, -0.1, 0.0]), "power_floor", draws=0)
@@ -157,6 +211,8 @@ def test_missing_arrays_are_named():
         fit(Points(points.names, points.compute, points.error, points.gmacs, points.samples), "three_variable")
     with pytest.raises(ValueError, match="items"):
         fit(Points(points.names, points.compute, points.error), "power", Estimator.LOG_LS_BINOMIAL)
+    with pytest.raises(ValueError, match="front"):
+        fit(points, "binned_front", Estimator.ROBUST_LOG)
     with pytest.raises(ValueError, match="basis"):
         fit(points, "three_variable_product", Estimator.VARPRO)
 

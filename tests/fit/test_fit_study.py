@@ -152,6 +152,19 @@ def test_difference_of_exponents_is_found():
     assert "t" in compare.unpaired(points, few, "power", "all_models", draws=500).interval_method
 
 
+def test_intervals_of_differences_cover():
+    """Two families of one law: 95 % intervals hold no difference in about 95 of 100 (150 pairs: 90 to 99)."""
+    hits = []
+    for seed in range(150):
+        rng, families = np.random.default_rng(seed), []
+        for models in (10, 20):
+            compute = 1e10 * 10 ** rng.uniform(0, 2.5, models)
+            families.append(Points(("m",) * models, compute, 8 * compute**-0.12 * np.exp(0.04 * rng.standard_normal(models))))
+        found = compare.unpaired(*families, "power", "all_models", draws=400)
+        hits.append(found.low <= 0 <= found.high)
+    assert 0.90 <= np.mean(hits) <= 0.993
+
+
 def test_aicc_by_hand():
     assert choice.aicc(2.0, 10, 2) == pytest.approx(10 * np.log(0.2) + 6 + 24 / 6)
     assert choice.aicc(2.0, 4, 2) == np.inf

@@ -65,6 +65,28 @@ def test_no_fit_and_no_architecture_are_told(law):
         plan.options(law, [], plan.Budget(compute=1e11))
 
 
+def test_no_prediction_exceeds_every_error_there_is(law):
+    """Far below the fitted models a law predicts errors above 1: they are cut, and told."""
+    far = plan.options(law, SIZES, plan.Budget(samples=10.0))
+    assert all(0 < one.low <= one.error <= one.high <= 1 for one in far)
+    assert far[0].error == 1 and "does not hold there" in far[0].warning
+
+
+def test_a_law_in_compute_alone_says_so(law):
+    points = law.points
+    alone = plan.Law(fit(points, "power", draws=300), form_named("power"), points)
+    ranked = plan.options(alone, SIZES, plan.Budget(compute=1e12))
+    assert [one.gmacs for one in ranked] == [7.4, 20.6, 87.7, 190.0] and "compute alone" in alone.note and law.note is None
+
+
+def test_no_run_has_more_distinct_pairs_than_samples(law):
+    """The product form would credit pairs that are never seen."""
+    points = law.points
+    product = plan.Law(fit(points, "three_variable_product", draws=300), form_named("three_variable_product"), points)
+    few, many = (plan.options(product, SIZES, plan.Budget(samples=1e9, unique=unique)) for unique in (1e9, 1e12))
+    assert [one.error for one in few] == [one.error for one in many] and many[0].unique == 1e9
+
+
 def test_trade_off_marks_one_best_a_budget(law):
     rows = plan.trade_off(law, SIZES, np.geomspace(1e10, 1e13, 5))
     assert len(rows) == 20 and rows["best"].sum() == 5

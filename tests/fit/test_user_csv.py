@@ -90,8 +90,9 @@ def _second(column, value):
     (None, ["--estimator", "varpro"], "does not apply to form power"),
     (None, ["--holdout", "1.5"], "--holdout is 1.5"),
     (None, ["--study", "published"], "both a CSV and --study"),
-    (None, ["--bootstrap", "-1"], "--bootstrap lies in"),
-    (None, ["--delta", "0"], "--delta is positive"),
+    (None, ["--bootstrap", "-1"], "--bootstrap is -1"),
+    (None, ["--bootstrap", "99"], "--bootstrap is 99; give 100 to 100000 draws, or 0"),
+    (None, ["--delta", "0"], "--delta is 0.0"),
 ])
 def test_bad_input_is_a_sentence(clip_scaling, results, change, words, reason):
     said = clip_scaling("fit", results(change), *BASE, *words)
@@ -108,6 +109,39 @@ def test_form_needs_its_columns(clip_scaling, results):
 def test_options_of_a_csv_need_a_csv(clip_scaling):
     said = clip_scaling("fit", "--error", "E")
     assert said.code == 2 and "--error without a CSV" in said.err
+
+
+@pytest.mark.parametrize("words, reason", [
+    (["--form", "binned_front", "--estimator", "robust_log"], "robust_log does not apply to form binned_front"),
+    (["--form", "three_variable", "--group", "who"], "group a: the models do not determine every parameter of form three_variable"),
+    (["--form", "three_variable"], "results.csv: the models do not determine every parameter"),
+    (["--form", "three_variable", "--holdout", "0.3"], "the models do not determine"),
+])
+def test_what_the_models_leave_open_is_a_sentence(clip_scaling, results, words, reason):
+    """No model of this table sees a pair twice: nothing tells what repeated data is worth."""
+
+    def alone(text):
+        head, *rows = text.strip().split("\n")
+        cells = [row.split(",") for row in rows]
+        return "\n".join([head, *(",".join([*row[:4], "1e12", row[5]]) for row in cells)]) + "\n"
+
+    said = clip_scaling("fit", results(alone), "--error", "E", "--gmacs", "G", "--samples", "S", "--unique", "U", *words)
+    assert said.code == 2 and said.out == "" and said.err.count("\n") == 1 and reason in said.err
+
+
+def test_what_a_held_out_test_leaves_open_is_a_sentence(clip_scaling, results):
+    """Only the models of largest compute repeat data: without them nothing is left to say what that is worth."""
+
+    def late(text):
+        head, *rows = text.strip().split("\n")
+        cells = sorted((row.split(",") for row in rows), key=lambda row: float(row[0]))
+        kept = [[*row[:4], "1e12" if k < 29 else "1e9", row[5]] for k, row in enumerate(cells)]
+        return "\n".join([head, *map(",".join, kept)]) + "\n"
+
+    words = ["--error", "E", "--gmacs", "G", "--samples", "S", "--unique", "U", "--form", "three_variable"]
+    assert clip_scaling("fit", results(late), *words, "--bootstrap", "0").code == 0
+    said = clip_scaling("fit", results(late), *words, "--bootstrap", "0", "--holdout", "0.2")
+    assert said.code == 2 and "the 29 models that --holdout leaves do not determine" in said.err
 
 
 def test_a_missing_file_and_a_spreadsheet(clip_scaling, tmp_path):

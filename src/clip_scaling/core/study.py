@@ -149,7 +149,7 @@ class Target(_Section):
 
 class Fit(_Section):
     forms: Annotated[list[Name], Field(max_length=100)]
-    bootstrap: Annotated[int, Field(ge=1, le=100_000)]
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)]
     targets: list[Target] = Field(description="empty: every score")
 
 

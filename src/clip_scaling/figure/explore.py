@@ -12,6 +12,7 @@ from ..core.errors import UserError
 from ..core.wording import ends, fixed, interval, named, number, with_interval
 from ..fit import estimate, forms, heldout, plan, plan_source, targets
 from ..fit.outcome import Estimator, Points
+from ..fit.predict import predict
 from ..published.data import STUDY as PUBLISHED
 
 OWN_COLUMNS = ("label", "compute", "error")  # of a user's CSV; gmacs, samples and unique where the form reads them
@@ -127,7 +128,7 @@ def _joined(points: Points, path: Path) -> Points:
 
 def _chart(points: Points, law, form, title: str):
     """Models and law beside each other, and the residuals."""
-    predicted, low, high = heldout.predict(law, form, points)
+    predicted, low, high = predict(law, form, points)
     rows = pd.DataFrame(
         {
             "run": points.names,

@@ -18,7 +18,7 @@ import numpy as np
 from .outcome import Fit, Points
 
 _REPEATS = 5
-_SAME = 1e-6  # relative: both stop at a tolerance
+_SAME = 1e-5  # relative: to what both solve a draw
 _GRID_SIZES = (5, 5, 6, 5, 6)  # 4,500 starts over log a, x, log b, y, log R
 _GRID_ENDS = ((-3, 1), (0.02, 1.0), (0, 25), (0.05, 1.5), (-1, 4))
 

@@ -33,13 +33,17 @@ def studentised(value: float, error: float, draws: np.ndarray, errors: np.ndarra
     return value - above * error, value - below * error
 
 
+def widening(n: int, freedom: int) -> float:
+    """How much wider an interval is than draws of n models with `freedom` left show (Hesterberg 2015)."""
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom) / stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(n / freedom))
+
+
 def expanded(draws: np.ndarray, n: int, freedom: int) -> tuple[float, float]:
-    """Percentiles at a level widened for `freedom` of n (Hesterberg 2015): plain ones are too narrow for few models."""
+    """Percentiles at a level widened for `freedom` of n: plain ones are too narrow for few models."""
     usable = draws[np.isfinite(draws)]
     if len(usable) < 100 or freedom < 1:
         return np.nan, np.nan
-    quantile = stats.t.ppf((1 - LEVEL) / 2, freedom) * np.sqrt(n / freedom)
-    tail = special.ndtr(quantile)
+    tail = special.ndtr(stats.norm.ppf((1 - LEVEL) / 2) * widening(n, freedom))
     low, high = np.quantile(usable, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unique", help="column of unique samples")
     parser.add_argument("--items", help="column of items scored, for binomial weights")
     parser.add_argument("--holdout", type=float, metavar="FRACTION", help="predict the largest-compute models from the others")
-    parser.add_argument("--bootstrap", type=int, metavar="N", help="draws (default: 4000); for a CSV")
+    parser.add_argument("--bootstrap", type=int, metavar="N", help="draws, 100 or more, or 0 for none (default: 4000); for a CSV")
     parser.add_argument("--delta", type=float, help="where Huber's loss turns linear, in log error (default: 0.01)")
     parser.add_argument("--json", action="store_true", help="print JSON; for a CSV")
 
@@ -60,8 +60,10 @@ def _fit_csv(args: argparse.Namespace) -> None:
     if estimator not in ("log_ls", "robust_log", "log_ls_binomial", "varpro"):
         raise UserError(f"unknown estimator {estimator!r}", mend="known: log_ls, robust_log, log_ls_binomial, varpro")
     draws, delta = 4000 if args.bootstrap is None else args.bootstrap, 0.01 if args.delta is None else args.delta
-    if not 0 <= draws <= 100_000 or not 0 < delta < float("inf"):
-        raise UserError("--bootstrap lies in 0 to 100000, --delta is positive", mend="mend the argument")
+    if not (draws == 0 or 100 <= draws <= 100_000):
+        raise UserError(f"--bootstrap is {draws}", mend="give 100 to 100000 draws, or 0 for intervals from the curvature")
+    if not 0 < delta < float("inf"):
+        raise UserError(f"--delta is {delta}", mend="give a positive number")
     columns = user_csv.Columns(args.error, args.compute, args.gmacs, args.samples, args.unique, args.items, args.group)
     fits = user_csv.fit_csv(Path(args.results), columns, args.form[0], estimator=estimator, draws=draws, delta=delta,
                             holdout=args.holdout)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .bootstrap import LEVEL, t_interval
+from .bootstrap import LEVEL, t_interval, widening
 from .closed import least_squares
 from .estimate import DRAWS, fit
 from .outcome import Fit, Method, Points, Status
@@ -92,7 +92,10 @@ def _by_t(quantity: str, value_a: float, value_b: float, difference: float, erro
 
 
 def unpaired(a: Points, b: Points, form: str, design: str, draws: int = DRAWS) -> Difference:
-    """Difference of exponents from independent draws: bootstrap, or Student's t for a family of fewer than 6 models."""
+    """Difference of exponents from independent draws: bootstrap, or Student's t for a family of fewer than 6 models.
+
+    The probability is of the sign under these draws.
+    """
     laws = [fit(points, form, draws=draws) for points in (a, b)]
     if not all(law.ok for law in laws):
         return _degenerate(design, "exponent", len(a), len(b))
@@ -107,11 +110,12 @@ def unpaired(a: Points, b: Points, form: str, design: str, draws: int = DRAWS) -
 
 
 def _exponents(law: Fit, draws: int, seed: int) -> np.ndarray:
-    place = law.parameters.index("alpha")
+    """Draws of the exponent, widened for the degrees of freedom: as they are they scatter too little for few models."""
+    place, freedom = law.parameters.index("alpha"), law.n_points - len(law.parameters)
     if len(law.draws):
         # Independent of the other family's draws: both come from one generator when the counts are equal.
-        return np.random.default_rng(seed).permutation(law.draws[:, place])
-    freedom = law.n_points - len(law.parameters)
+        drawn = np.random.default_rng(seed).permutation(law.draws[:, place])
+        return law.theta[place] + widening(law.n_points, freedom) * (drawn - law.theta[place])
     noise = np.random.default_rng(seed).standard_t(freedom, size=draws)
     return law.theta[place] + noise * np.sqrt(law.covariance[place, place])
 

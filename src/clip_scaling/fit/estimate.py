@@ -9,14 +9,16 @@ from . import bootstrap, closed, front, spread, varpro
 from .forms import Form, form_named
 from .heap import keep_freed_arrays
 from .outcome import Estimator, Fit, Method, Points, Status, no_fit
-from .solve import Problem, Solution, gauss_newton, log_problem, loss
+from .solve import Problem, Solution, gauss_newton, log_problem, loss, on_bound
 
 DRAWS = 4000
 DELTA = 0.01  # Huber's loss: log errors beyond 1 % count by their size, not its square
 FEW = 6  # below this many models the bootstrap has too few distinct draws: Student's interval instead
 _RANDOM_STARTS = 256
 _FINISHED = 3  # runs that are followed to the end
-_PILOTS = 256  # draws that others start from
+_SCOUTS, _PILOTS = 64, 256  # draws that are searched from everywhere, and those that the others start from
+_ELSEWHERE = 1  # places of a form's grid, from its best to its worst, for the scouts
+_UNSEEN = 1e-8  # a parameter that changes log errors by no more between its bounds is not determined; see there
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,12 @@ def fit(points: Points, form: Form | str, estimator: Estimator | str = Estimator
         seed: int = 0, delta: float = DELTA) -> Fit:
     """Fit `form` to `points`; `draws` bootstrap draws of models (0: intervals from the curvature alone).
 
-    The result's status is DEGENERATE, and every number NaN, where there are fewer models than parameters + 1 or their
-    design is singular. Raises ValueError where `points` lack an array that the form or estimator needs.
+    The result's status is DEGENERATE, and every number NaN, where there are fewer models than parameters + 1 or where they
+    leave a parameter, or a combination of some, free to be anything. Raises ValueError where `points` lack an array that
+    the form or estimator needs, or where they do not go together.
     """
     keep_freed_arrays()
-    form, estimator = form_named(form) if isinstance(form, str) else form, Estimator(estimator)
+    form, estimator = (form_named(form) if isinstance(form, str) else form).bounded_by(points), Estimator(estimator)
     _check(points, form, estimator)
     size, n = len(form.parameters), len(points)
     if n < size + 1 or (size > 1 and np.ptp(np.log(points.compute)) < 1e-9):
@@ -53,6 +56,8 @@ def fit(points: Points, form: Form | str, estimator: Estimator | str = Estimator
         raw = _fit_front(points, counts)
     elif form.design is not None and estimator in (Estimator.LOG_LS, Estimator.LOG_LS_BINOMIAL):
         raw = _fit_closed(points, form, estimator, counts)
+        if raw is not None and on_bound(raw.inner, form.bounds).any():
+            raw = _fit_iterative(points, form, estimator, counts, delta)  # the closed form knows no bounds
     else:
         raw = _fit_iterative(points, form, estimator, counts, delta)
     if raw is None or not np.isfinite(raw.inner).all():
@@ -66,6 +71,8 @@ def _check(points: Points, form: Form, estimator: Estimator) -> None:
             raise ValueError(f"{form.name} with {estimator} needs {name} of every model")
     if estimator is Estimator.VARPRO and form.basis is None:
         raise ValueError(f"{form.name} declares no basis: variable projection does not apply")
+    if form.front and estimator is not Estimator.LOG_LS:
+        raise ValueError(f"{form.name} is least squares through a front: {estimator} does not apply")
     if not ((points.error > 0) & (points.error <= 1)).all():
         raise ValueError("errors lie in (0, 1]")
 
@@ -121,14 +128,15 @@ def _fit_iterative(points: Points, form: Form, estimator: Estimator, counts: np.
     if not np.isfinite(theta).all():
         return _raw_failed(form, best)
     inner = form.inside(theta)
-    low, high = form.bounds
-    free = ~_near(inner, low, high)
+    free = ~on_bound(inner, form.bounds)
     drawn = np.empty((0, len(theta)))
     if len(counts):
         drawn = form.inside(solve(points, form, prior, counts, theta, delta, estimator)[1])
     kind = estimator is Estimator.VARPRO
     columns, residual = _residuals(points, form, inner[None], kind)
-    drawn_free = ~_near(drawn, low, high)
+    if _undetermined(form, columns, prior, free):
+        return None
+    drawn_free = ~on_bound(drawn, form.bounds)
     errors = np.empty_like(drawn)
     if len(counts):
         with np.errstate(all="ignore"):
@@ -137,15 +145,24 @@ def _fit_iterative(points: Points, form: Form, estimator: Estimator, counts: np.
                 spread.classical(columns, residual, prior, free), free, drawn, errors, ~drawn_free)
 
 
+def _undetermined(form: Form, columns: list[np.ndarray], prior: np.ndarray, free: np.ndarray) -> bool:
+    """Whether the models leave a parameter, or a combination of some, free to be anything, as R where none repeats data.
+
+    Parameters on a bound have their own status; so have those of a term whose factor is there, and which has vanished.
+    """
+    told = free if form.owners is None else free & free[list(form.owners)]
+    jacobian = np.stack([column[0] for column in columns], axis=1)[:, told] * np.sqrt(prior)[:, None]
+    lengths, width = np.linalg.norm(jacobian, axis=0), np.subtract(*form.bounds[::-1])[told]
+    if (lengths * width < _UNSEEN * np.sqrt(prior.sum())).any():
+        return True
+    return bool(told.any()) and np.linalg.svd(jacobian / lengths, compute_uv=False)[-1] < _UNSEEN
+
+
 def _raw_failed(form: Form, status: Status) -> _Raw:
     size = len(form.parameters)
     empty = np.full(size, np.nan)
     return _Raw(empty, status, np.nan, np.full((size, size), np.nan), np.full((size, size), np.nan), np.ones(size, bool),
                 np.empty((0, size)), np.empty((0, size)), np.empty((0, size), bool))
-
-
-def _near(inner: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    return (inner <= low + 1e-6 * np.maximum(1, np.abs(low))) | (inner >= high - 1e-6 * np.maximum(1, np.abs(high)))
 
 
 def _residuals(points: Points, form: Form, inner: np.ndarray, plain: bool) -> tuple[list[np.ndarray], np.ndarray]:
@@ -184,10 +201,10 @@ def _draws(problem: Problem, losses: Callable[[np.ndarray], np.ndarray], first: 
            bounds: tuple[np.ndarray, np.ndarray], elsewhere: np.ndarray) -> np.ndarray:
     """Coordinates (b, p) of the draws `counts` (b, n). `losses`: of each model (k, n) at coordinates (k, p).
 
-    The first draws are searched from each of the starts `first` (k, p); each other one from the best for it of what these
-    found, which is nearer. A draw that does not settle lies in a flat valley: it stays, or intervals would come out too
-    narrow. A draw of few distinct models may have its optimum in another valley than all models have: it is searched from
-    `elsewhere` (m, p) too.
+    A draw may have its optimum in another valley than all models have. The first few draws are searched from each of the
+    starts `first` (k, p) and `elsewhere` (m, p); more from the best for them of what these found, and all others from the
+    best of what those found, which is near. A draw of few distinct models is searched from the first of `elsewhere` too.
+    A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow.
     """
     few = (counts > 0).sum(axis=1) <= counts.shape[1] // 2 + 1
 
@@ -200,31 +217,32 @@ def _draws(problem: Problem, losses: Callable[[np.ndarray], np.ndarray], first: 
         order = np.lexsort((made.objective, rows))
         return made.inner[order[np.unique(rows[order], return_index=True)[1]]]
 
-    pilots, others = np.split(np.arange(len(counts)), [_PILOTS])
-    found = search([*((pilots, start) for start in first), *((pilots[few[pilots]], start) for start in elsewhere)])
-    if not len(others):
-        return found
-    places = np.vstack([first, found])
-    with np.errstate(all="ignore"):
-        nearest = places[np.nan_to_num(counts[others] @ losses(places).T, nan=np.inf).argmin(axis=1)]
-    return np.vstack([found, search([(others, nearest), *((others[few[others]], start) for start in elsewhere)])])
+    scouts, *rest = np.split(np.arange(len(counts)), [_SCOUTS, _PILOTS])
+    found = search([(scouts, start) for start in (*first, *elsewhere)])
+    for draws in rest:
+        if len(draws):
+            places = np.vstack([first, found])
+            with np.errstate(all="ignore"):
+                nearest = places[np.nan_to_num(counts[draws] @ losses(places).T, nan=np.inf).argmin(axis=1)]
+            found = np.vstack([found, search([(draws, nearest), *((draws[few[draws]], start) for start in elsewhere[:1])])])
+    return found
 
 
 def _draw_starts(points: Points, form: Form, prior: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts (k, p) of all draws, and further ones (m, p) of sparse draws: the best combination of the form's grid.
+    """Starts (k, p) near the estimate, and others (m, p) all over the form's grid, from its best to its worst.
 
-    All draws start at the estimate and, where a factor of it lies on its bound, at the best of the grid with none there:
+    Near: the estimate and, where a factor of it lies on its bound, the best of the grid with none there, as
     a law without irreducible error and one with much of it are two optima, and draws may differ in which is lower.
     """
     inner = form.inside(theta)
     if form.grid is None:
         return inner[None], inner[None][:0]
-    low, high = form.bounds
     others = form.inside(varpro.grid_starts(form, points, prior / points.error**2, keep=1000))
-    if not (_near(inner, low, high) & form.linear).any():
-        return inner[None], others[:1]
-    inside = others[~(_near(others, low, high) & form.linear).any(axis=1)]
-    return np.vstack([inner, inside[:1]]), others[:1]
+    spread = others[np.linspace(0, len(others) - 1, min(_ELSEWHERE, len(others))).astype(int)]
+    if not (on_bound(inner, form.bounds) & form.linear).any():
+        return inner[None], spread
+    inside = others[~(on_bound(others, form.bounds) & form.linear).any(axis=1)]
+    return np.vstack([inner, inside[:1]]), spread
 
 
 def _varpro(points, form, prior, counts, start, delta, estimator):
@@ -244,7 +262,7 @@ def _varpro(points, form, prior, counts, start, delta, estimator):
     row = int(np.argmin(solved.objective))
     theta = varpro.assemble(form, points, solved.inner[row:row + 1], prior[None])[0]
     status = solved.status(row)
-    if status is Status.CONVERGED and _near(form.inside(theta), *form.bounds).any():
+    if status is Status.CONVERGED and on_bound(form.inside(theta), form.bounds).any():
         status = Status.BOUND_HIT  # a factor's bound: the search itself does not see it
     return status, theta, float(solved.objective[row])
 
@@ -268,9 +286,13 @@ def _finish(points: Points, form: Form, estimator: Estimator, raw: _Raw) -> Fit:
     for j, (value, error) in enumerate(zip(raw.inner, errors)):
         below, above, method = _interval(raw, j, value, error, n, size, form.front)
         low, high, methods = [*low, below], [*high, above], [*methods, method]
-    theta, bounds = form.natural(raw.inner), form.bounds
-    low, high = np.clip(low, *bounds), np.clip(high, *bounds)
-    predicted = form.errors(points, theta)
+    theta = form.natural(raw.inner)
+    if not form.front:  # lines through a front have no bounds
+        low, high = np.clip(low, *form.bounds), np.clip(high, *form.bounds)
+    with np.errstate(all="ignore"):
+        predicted = form.errors(points, theta)
+    if not (np.isfinite(theta).all() and np.isfinite(predicted).all() and (predicted > 0).all()):
+        return no_fit(form.name, estimator, form.names, len(points), Status.ABNORMAL)
     residual = np.log(predicted) - points.log_error
     scale = float(np.sqrt((residual**2).sum() / (n - size))) if n > size else np.nan
     covariance = raw.covariance if len(raw.draws) else raw.classical
@@ -286,8 +308,8 @@ def _interval(raw: _Raw, j: int, value: float, error: float, n: int, size: int, 
         freedom = n - size if not is_front else min(n, front.BINS) - size
         return *bootstrap.t_interval(value, error, freedom), Method.T
     # On a bound a standard error means nothing, nor do those of the parameters beside it: percentiles then.
-    on_bound = not raw.free.all() or raw.draws_at_bound[:, j].mean() > 0.02
-    if not (on_bound or is_front):
+    pressed = not raw.free.all() or raw.draws_at_bound[:, j].mean() > 0.02
+    if not (pressed or is_front):
         below, above = bootstrap.studentised(value, error, raw.draws[:, j], raw.errors[:, j])
         if np.isfinite([below, above]).all():
             return below, above, Method.BOOTSTRAP_T

@@ -11,7 +11,7 @@ taken by complex steps unless the form brings its own, so the function is built 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +31,7 @@ class Parameter:
     high: float
     positive: bool = True
     linear: bool = False  # factor of a basis function: variable projection solves for it
+    computes: bool = False  # a compute: its bounds are multiples of the largest of the models
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,13 @@ class Form:
         low = np.array([parameter.low for parameter in self.parameters], dtype=float)
         high = np.array([parameter.high for parameter in self.parameters], dtype=float)
         return self.inside(low), self.inside(high)
+
+    def bounded_by(self, points: Points) -> "Form":
+        """The same form with every bound that is relative to the models' compute written out."""
+        most = points.compute.max()
+        return replace(self, parameters=tuple(
+            replace(one, low=one.low * most, high=one.high * most, computes=False) if one.computes else one
+            for one in self.parameters))
 
     def inside(self, theta: np.ndarray) -> np.ndarray:
         """Internal coordinates (..., p) of natural parameters."""

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from .bootstrap import LEVEL
 from .estimate import FEW, fit
 from .forms import Form, form_named
 from .outcome import Estimator, Fit, Points
+from .predict import predict
 
 FRACTION = 0.2
 
@@ -42,22 +41,6 @@ def split_largest(points: Points, fraction: float = FRACTION) -> np.ndarray:
     mask = np.zeros(len(points), dtype=bool)
     mask[order[-count:]] = True
     return mask
-
-
-def predict(law: Fit, form: Form, points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted errors (n,) and the ends of their 95 % prediction intervals, by the delta method and Student's t.
-
-    The interval holds the scatter of single models about the law besides the law's own uncertainty. NaN without a fit.
-    """
-    if not law.ok:
-        empty = np.full(len(points), np.nan)
-        return empty, empty, empty
-    predicted, slopes = form.derivatives(points, form.inside(law.theta)[None])
-    gradient = np.stack([slope[0] / predicted[0] for slope in slopes])
-    variance = np.einsum("jn,jk,kn->n", gradient, law.covariance, gradient) + law.scale**2
-    freedom = law.n_points - int((np.diag(law.covariance) > 0).sum())
-    half = stats.t.ppf((1 + LEVEL) / 2, max(freedom, 1)) * np.sqrt(variance)
-    return predicted[0], predicted[0] * np.exp(-half), np.minimum(predicted[0] * np.exp(half), 1.0)
 
 
 def hold_out(points: Points, form: Form | str, estimator: Estimator | str = Estimator.LOG_LS,

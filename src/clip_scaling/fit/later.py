@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import paths
-from .heldout import predict
 from .outcome import Estimator, Points
+from .predict import predict
 from .tables import Fitted
 
 _COLUMNS = {"imagenet1k": ("acc1", "imagenet1k_acc1"), "mscoco_captions": ("image_retrieval_recall@5", "mscoco_image_recall5")}

@@ -60,14 +60,17 @@ def _saturating_partials(x: Points, a, b, c, d):
 
 
 @register(
-    Parameter("a", **_FACTOR, linear=True), Parameter("b", 0, 1e15, positive=False),
+    Parameter("a", **_FACTOR, linear=True), Parameter("b", 0, 1000, positive=False, computes=True),
     Parameter("c", -3, -0.005, positive=False), Parameter("d", 0, 1, positive=False, linear=True),
     partials=_saturating_partials, owners=(0, 0, 0, 3),
     basis=lambda x, b, c: [(x.compute + b) ** c, 1 + 0 * (b + c) * x.compute],
     grid=lambda x: [x.compute.min() * np.array([0, 0.1, 0.5, 2, 10, 50]), _EXPONENTS],
 )
 def saturating(x: Points, a, b, c, d):
-    """E = a (C + b)^c + d: levels off at small compute and at large (Nezhurina et al. 2025)."""
+    """E = a (C + b)^c + d: levels off at small compute and at large (Nezhurina et al. 2025).
+
+    Of b no more than a thousand times the largest compute can be told: the law is an exponential in C then.
+    """
     return a * (x.compute + b) ** c + d
 
 

@@ -64,7 +64,7 @@ class Points:
     @property
     def decades(self) -> float:
         """Orders of magnitude of compute that the models span."""
-        return float(np.log10(self.compute.max() / self.compute.min())) if len(self) else 0.0
+        return float(np.ptp(np.log10(self.compute))) if len(self) else 0.0
 
     def take(self, chosen: np.ndarray) -> "Points":
         """The models that a mask or an index array chooses."""

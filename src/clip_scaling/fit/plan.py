@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
 
 from ..core.errors import UserError
-from .bootstrap import LEVEL
 from .forms import Form
 from .outcome import Fit, Points
+from .predict import predict
 
 WARN_DECADES = 1.0
-_SCATTER_SEED = 0
 MOST = 1e24  # samples, or GMAC: the paper's largest runs are at 1e13
 
 
@@ -34,6 +32,14 @@ class Law:
     fit: Fit
     form: Form
     points: Points
+
+    @property
+    def note(self) -> str | None:
+        """A sentence where the law cannot choose an architecture."""
+        if "gmacs" in self.form.needs:
+            return None
+        return (f"form {self.form.name} knows total compute alone: at equal compute it predicts the same error for every "
+                "architecture; take a form that reads gmacs, such as three_variable, to choose one")
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,9 @@ class Option:
 
     @property
     def warning(self) -> str | None:
-        """A sentence where the law is carried further than one decade."""
+        """A sentence where the law is carried further than one decade, or past every error that there can be."""
+        if self.error >= 1:
+            return "the law predicts an error of 100 %: it does not hold there"
         name = max(self.beyond, key=self.beyond.get)
         if self.beyond[name] <= WARN_DECADES:
             return None
@@ -97,16 +105,21 @@ def options(law: Law, architectures: list[Architecture], budget: Budget) -> list
     if not (samples >= 1).all():
         raise UserError("the budget buys no sample", mend="give a larger budget")
     gmacs = np.array([one.gmacs for one in architectures])
-    unique = np.full(len(gmacs), _unique(law, budget))
+    unique = np.minimum(_unique(law, budget), samples)  # no run sees more distinct pairs than samples
     if not (samples < MOST).all() or not (gmacs * samples < MOST).all() or (unique < 1).any() or (unique >= MOST).any():
         raise UserError("the budget or --unique is beyond any model's", mend=f"stay between 1 and {MOST:g}")
-    error, low, high = predict_spread(law, scenario(gmacs, samples, unique))
+    error, low, high = predict(law.fit, law.form, scenario(gmacs, samples, unique))
     if not np.isfinite([error, low, high]).all():
         raise UserError("the law predicts no finite error there", mend="choose a budget nearer to the fitted models, or another form")
     made = [Option(one.name, float(gmacs[k]), float(samples[k]), float(unique[k]), float(gmacs[k] * samples[k]),
                    float(error[k]), float(low[k]), float(high[k]), beyond(law.points, gmacs[k], samples[k], unique[k]))
             for k, one in enumerate(architectures)]
-    return sorted(made, key=lambda option: (option.error, option.compute))
+    return sorted(made, key=_rank)
+
+
+def _rank(option: Option) -> tuple[float, float, float]:
+    """Least error first, then least compute, then the smallest: numbers that only rounding tells apart are equal."""
+    return float(f"{option.error:.9g}"), float(f"{option.compute:.9g}"), option.gmacs
 
 
 def _unique(law: Law, budget: Budget) -> float:
@@ -120,26 +133,6 @@ def scenario(gmacs: np.ndarray, samples: np.ndarray, unique: np.ndarray) -> Poin
     """Points without errors, to predict for."""
     gmacs, samples, unique = np.broadcast_arrays(*(np.asarray(part, dtype=float) for part in (gmacs, samples, unique)))
     return Points(("",) * len(gmacs), gmacs * samples, np.full(len(gmacs), np.nan), gmacs, samples, unique)
-
-
-def predict_spread(law: Law, points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted errors (n,) and 95 % prediction intervals: bootstrap draws of the law, each with a model's own scatter.
-
-    The tail is widened for the degrees of freedom, as for parameters. Without draws the delta method serves.
-    """
-    from .heldout import predict
-
-    centre, low, high = predict(law.fit, law.form, points)
-    freedom = law.fit.n_points - len(law.fit.parameters)
-    if not len(law.fit.draws) or freedom < 1:
-        return centre, low, high
-    with np.errstate(all="ignore"):
-        drawn = np.log(law.form.errors(points, law.fit.draws))
-    noise = np.random.default_rng(_SCATTER_SEED).standard_normal(len(drawn)) * law.fit.scale
-    tail = special.ndtr(stats.t.ppf((1 - LEVEL) / 2, freedom))
-    ends = np.exp(np.nanquantile(drawn + noise[:, None], [tail, 1 - tail], axis=0))
-    # An interval excludes its own estimate only where the draws are lopsided; it must not.
-    return centre, np.minimum(ends[0], centre), np.minimum(np.maximum(ends[1], centre), 1.0)
 
 
 def beyond(points: Points, gmacs: float, samples: float, unique: float) -> dict[str, float]:

@@ -87,7 +87,7 @@ def _json(args: argparse.Namespace, law, ranked: list) -> str:
                 "error": one.error, "low": one.low, "high": one.high, "beyond_decades": one.beyond, "warning": one.warning}
                for one in ranked]
     about = {"target": args.target, "study": args.study, "form": law.form.name, "estimator": str(law.fit.estimator),
-             "status": str(law.fit.status), "n_points": law.fit.n_points, "best": options[0], "options": options}
+             "status": str(law.fit.status), "n_points": law.fit.n_points, "note": law.note, "best": options[0], "options": options}
     return json.dumps(about, indent=1, allow_nan=False)
 
 
@@ -99,8 +99,7 @@ def _text(args: argparse.Namespace, law, ranked: list) -> str:
         f"95 % interval {100 * best.low:.1f} to {100 * best.high:.1f} %",
         f"extrapolation: {best.extrapolation_decades:.2f} decades beyond the fitted models",
     ]
-    if best.warning:
-        lines.append(f"warning: {best.warning}")
+    lines += [f"{kind}: {said}" for kind, said in (("note", law.note), ("warning", best.warning)) if said]
     lines.append(f"{'architecture':<20} {'samples seen':>13} {'GMAC':>10} {'error %':>8}   95 % interval   decades beyond")
     lines += [f"{one.architecture:<20} {one.samples:>13.4g} {one.compute:>10.3g} {100 * one.error:>8.2f}   "
               f"{100 * one.low:>5.1f} to {100 * one.high:<5.1f}   {one.extrapolation_decades:.2f}" for one in ranked]

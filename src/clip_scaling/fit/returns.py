@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .heldout import predict
+from .predict import predict
 from .laws import effective_samples
 from .plan import Law, scenario
 

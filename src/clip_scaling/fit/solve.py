@@ -81,12 +81,13 @@ def gauss_newton(problem: Problem, start: np.ndarray, bounds: tuple[np.ndarray, 
         less, more = np.maximum(damping * 0.1, 1e-15), np.maximum(damping * np.where(better, 4, 8), 1e-3)
         damping = np.where(kept > 0.9, less, np.where(kept > 0.25, damping, more))
     inner[rows], objective[rows] = u, value
-    return Solution(inner, objective, converged, _at_bound(inner, low, high), iteration)
+    return Solution(inner, objective, converged, on_bound(inner, bounds), iteration)
 
 
-def _at_bound(inner: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    width = np.where(np.isfinite(high - low), high - low, 1.0)
-    return (inner <= low + 1e-9 * width) | (inner >= high - 1e-9 * width)
+def on_bound(inner: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Which coordinates (..., p) lie on a bound (p,), to a millionth."""
+    low, high = bounds
+    return (inner <= low + 1e-6 * np.maximum(1, np.abs(low))) | (inner >= high - 1e-6 * np.maximum(1, np.abs(high)))
 
 
 def _step(u, matrix, gradient, damping, low, high) -> tuple[np.ndarray, np.ndarray]:

@@ -50,9 +50,25 @@ def fit_csv(path: Path, columns: Columns, form_name: str, *, estimator: str = Es
     for name, rows in groups:
         points = _points(rows, columns)
         _check_points(points, form, path, name if columns.group else None, holdout)
-        law = fit(points, form, estimator, draws=draws, delta=delta)
-        made.append(GroupFit(str(name), law, hold_out(points, form, estimator, holdout) if holdout else None))
+        place = _place(path, name if columns.group else None)
+        law = _determined(fit(points, form, estimator, draws=draws, delta=delta), place, "the models")
+        test = hold_out(points, form, estimator, holdout) if holdout else None
+        if test is not None:
+            _determined(test.fit, place, f"the {test.fit.n_points} models that --holdout leaves")
+        made.append(GroupFit(str(name), law, test))
     return made
+
+
+def _place(path: Path, group: str | None) -> str:
+    return f"{path}, group {short(group)}" if group is not None else str(path)
+
+
+def _determined(law: Fit, place: str, models: str) -> Fit:
+    """Raises UserError where there is no estimate."""
+    if not law.ok:
+        raise UserError(f"{models} do not determine every parameter of form {law.form} (status {law.status})", where=place,
+                        mend="give models that differ in what the form reads, or take a form of fewer parameters")
+    return law
 
 
 def _check_request(form: Form, columns: Columns, estimator: Estimator, holdout: float | None) -> None:
@@ -72,6 +88,8 @@ def _check_request(form: Form, columns: Columns, estimator: Estimator, holdout: 
         raise UserError(f"estimator {estimator} needs --items", mend="name the column with the number of items scored")
     if estimator is Estimator.VARPRO and form.basis is None:
         raise UserError(f"estimator {estimator} does not apply to form {form.name}", mend="take --estimator log_ls")
+    if form.front and estimator is not Estimator.LOG_LS:
+        raise UserError(f"estimator {estimator} does not apply to form {form.name}", mend="take --estimator log_ls, or form power")
     if holdout is not None and not 0 < holdout < 1:
         raise UserError(f"--holdout is {holdout}", mend="give a fraction between 0 and 1, such as 0.2")
 
@@ -119,12 +137,12 @@ def _check_points(points: Points, form: Form, path: Path, group: str | None, hol
     if not (np.isfinite(points.compute) & (points.compute > 0)).all():
         raise UserError("the product of --gmacs and --samples is no finite positive number", where=path,
                         mend="give GMAC per sample, and samples seen")
-    place = f"{path}, group {short(group)}" if group is not None else path
+    place = _place(path, group)
     needed = len(form.parameters) + 1
     if len(points) < needed:
         raise UserError(f"{len(points)} models are too few for form {form.name} with {len(form.parameters)} parameters",
                         where=place, mend=f"give {needed} or more, or a form with fewer parameters")
-    if len(form.parameters) > 1 and points.decades < 1e-6:
+    if len(form.parameters) > 1 and points.decades < 1e-3:
         raise UserError("all models have the same compute", where=place, mend="a law in compute needs models that differ in it")
     left = len(points) - max(1, round((holdout or 0) * len(points)))
     if holdout and (len(points) < 6 or left < needed):

@@ -119,8 +119,8 @@ def one_law(published: Published) -> Iterator[Evidence]:
 def _three_variables(rows: pd.DataFrame) -> Iterator[Evidence]:
     from ...fit.estimate import fit
     from ...fit.forms import form_named
-    from ...fit.heldout import predict
     from ...fit.outcome import Estimator, Points
+    from ...fit.predict import predict
 
     numbers = {
         name: rows[name].astype(float).to_numpy()
