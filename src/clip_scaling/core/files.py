@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from .json_files import read_json as read_json  # beside `write_json`, for who reads what this project wrote
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -109,10 +111,6 @@ def write_tensors(path: Path, tensors: dict) -> str:
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
-
-
-def read_json(path: Path) -> object:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def sha256(path: Path) -> str:
