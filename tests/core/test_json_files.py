@@ -22,7 +22,8 @@ def test_what_is_no_json_is_one_sentence(tmp_path, content):
 
 
 @pytest.mark.parametrize(("content", "kind", "said"), [
-    ("[]", dict, "is not an object"), ("null", dict, "is not an object"), ("{}", list, "is not a list"), ('"a"', list, "is not a list"),
+    ("[]", dict, "is not an object"), ("null", dict, "is not an object"), ("{}", list, "is not a list"),
+    ('"a"', list, "is not a list"),
 ])
 def test_another_kind_of_value_is_told(tmp_path, content, kind, said):
     (tmp_path / "a.json").write_text(content)
@@ -32,6 +33,7 @@ def test_another_kind_of_value_is_told(tmp_path, content, kind, said):
 
 def test_what_is_json_is_read(tmp_path):
     (tmp_path / "a.json").write_text('{"ü": [1, null]}', encoding="utf-8")
-    assert read_json(tmp_path / "a.json", kind=dict) == {"ü": [1, None]} == parse_json(b'{"\\u00fc": [1, null]}', where="here")
+    assert read_json(tmp_path / "a.json", kind=dict) == {"ü": [1, None]}
+    assert parse_json(b'{"\\u00fc": [1, null]}', where="here") == {"ü": [1, None]}
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "b.json")

@@ -24,6 +24,9 @@ def test_last_two_are_kept(tmp_path):
     lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\x01"),
     lambda path: path.unlink(),
     lambda path: path.with_suffix(".json").write_text('{"step": 30'),
+    lambda path: path.with_suffix(".json").write_text("[" * 500_000),
+    lambda path: path.with_suffix(".json").write_bytes(b"\xff\xfe"),
+    lambda path: path.with_suffix(".json").write_text("[]"),
     lambda path: path.with_suffix(".json").unlink(),
 ])
 def test_a_broken_one_is_passed_over(tmp_path, harm):

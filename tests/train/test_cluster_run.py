@@ -239,6 +239,20 @@ def test_a_dry_run_says_what_is_not_there_and_names_the_study_as_given(root, cap
     assert "# cannot be run yet:" in out and "`clip-scaling subset --study mine/my.yaml`" in out
 
 
+@pytest.mark.parametrize("note", ["{", "[" * 500_000, "[]", '{"job": 3, "executor": "slurm"}'])
+def test_a_note_that_names_no_job_is_one_sentence(root, note):
+    from clip_scaling.train.cluster.collect import prepare
+    from clip_scaling.train.cluster.plan import plans
+    from clip_scaling.train.cluster.submit import _Slurm
+
+    write_subset()
+    job = prepare(tiny_study(), plans(tiny_study())[0])
+    (job.places.folder / "job.json").write_text(note)
+    for ask in (_Slurm(tiny_study(), False).holds, _Slurm(tiny_study(), False).log):
+        with pytest.raises(UserError, match=r"job\.json: .*; remove it once no job of this run waits or runs"):
+            ask(job)
+
+
 @pytest.mark.slow
 def test_a_failed_run_names_its_log(root):
     write_subset()

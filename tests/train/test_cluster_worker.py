@@ -198,6 +198,13 @@ def test_a_diary_adds_the_time_of_all_attempts(tmp_path):
     assert read_diary(tmp_path / "none.jsonl").attempts == 0
 
 
+@pytest.mark.parametrize("line", ['{"event": "beg', "[]", "[" * 500_000, "\0"])
+def test_a_broken_line_of_a_diary_is_one_sentence(tmp_path, line):
+    (tmp_path / "a.jsonl").write_text('{"event": "begin", "device": "A100", "versions": "v"}\n' + line)
+    with pytest.raises(UserError, match=r"a\.jsonl: is no.* JSON.*; remove that line"):
+        read_diary(tmp_path / "a.jsonl")
+
+
 def test_a_log_folder_in_the_way_ends_in_exit_code_1(tmp_path, capsys, monkeypatch):
     import json
 
@@ -206,7 +213,7 @@ def test_a_log_folder_in_the_way_ends_in_exit_code_1(tmp_path, capsys, monkeypat
     from open_clip_train import main as trainer
 
     monkeypatch.setattr(trainer, "main", lambda arguments: -1)
-    (tmp_path / "s.json").write_text(json.dumps({"shards": [{"path": "0.tar", "samples": 1}]}))
+    (tmp_path / "s.json").write_text(json.dumps({"samples": 1, "shards": [{"path": "0.tar", "samples": 1}]}))
     (tmp_path / "ViT-XXS-8.json").write_text(json.dumps(architecture("ViT-XXS-8")))
     for name in ("_shuffle_from_the_seed", "_let_cpus_train_together"):  # these change modules for good
         monkeypatch.setattr(worker, name, lambda *_: None)

@@ -1,5 +1,6 @@
 """`clip-scaling train` as a user meets it: processes, cache, Ctrl-C, hostile data."""
 
+import functools
 import json
 import os
 import signal
@@ -102,6 +103,30 @@ def test_missing_or_broken_subset_is_one_sentence(project, capsys, harm, sentenc
     assert main(["train", "--study", STUDY, "--workers", "1"]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("clip-scaling train: ") and sentence in said and "Traceback" not in said
+
+
+def test_a_broken_record_is_one_sentence(project, clip_scaling):
+    train = functools.partial(clip_scaling, "train", "--study", STUDY, "--workers", "1")
+    assert train().code == 0
+    for path in (project / ".cache" / "runs").glob("*/[rt]*.json"):
+        whole = path.read_bytes()
+        for content in (b"", b"[]", b'{"status": ', b"[" * 500_000, b"\xff"):
+            path.write_bytes(content)
+            ended = train()
+            said = ended.err.strip().splitlines()[-1]
+            assert ended.code == 2 and f"{path.name}: is no" in said and said.endswith("; remove its folder, and train again")
+        path.write_bytes(whole)
+    assert train().code == 0
+
+
+@pytest.mark.parametrize("content", ["{}", '{"status": "soon"}', '{"status": []}', "[]"])
+def test_a_record_that_does_not_say_how_its_run_ended_is_one_sentence(project, content):
+    spec = spec_module.run_specs(load_study(STUDY))[0]
+    path = finished.folder(spec) / "record.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"record\.json: .*; remove its folder, and train again"):
+        finished.status(spec)
 
 
 @pytest.mark.parametrize("arguments, sentence", [

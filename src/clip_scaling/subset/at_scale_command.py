@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.files import read_json
 from ..core.study import Study, SubsetEntry, is_name
 from .at_scale_metadata import Filters
+from .manifests import read_manifest
 
 
 def add_arguments(parser) -> None:
@@ -82,7 +82,7 @@ def write_manifest(study: Study, entry: SubsetEntry, folder: Path, tokenizer: st
 
     drawn = select(metadata_of(entry), name=entry.name, family=entry.family, samples=entry.samples, output=folder,
                    seed=study.prepare.seed)
-    write_json(Path(drawn.manifest), read_json(Path(drawn.manifest)) | {"tokenizer": tokenizer})
+    write_json(Path(drawn.manifest), read_manifest(Path(drawn.manifest)) | {"tokenizer": tokenizer})
 
 
 def write_addresses(entry: SubsetEntry, names: list[str], folder: Path, tokenizer: str) -> None:

@@ -4,9 +4,10 @@ import tarfile
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.files import atomic_path, read_json, sha256, write_json
+from ..core.files import atomic_path, sha256, write_json
 from .at_scale import kept_keys
 from .at_scale_remote import open_shard
+from .manifests import read_manifest
 
 
 def copy_drawn(manifest: Path, folder: Path) -> Path:
@@ -17,7 +18,7 @@ def copy_drawn(manifest: Path, folder: Path) -> Path:
     """
     from tqdm import tqdm
 
-    content, entries = read_json(manifest), []
+    content, entries = read_manifest(manifest), []
     for number, entry in enumerate(tqdm(content["shards"], desc="copying", unit="shard", disable=None)):
         keys = kept_keys(manifest.parent / entry["keys"], entry["path"]) if "keys" in entry else None
         target = Path(folder) / f"{number:06d}.tar"

@@ -7,7 +7,6 @@ run, start-up left out; wall and processor time are those of the whole study.
 `--mfu` and `--spread` measure a device instead: its throughput, and how far two runs of one specification differ on it.
 """
 
-import json
 import os
 import resource
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from ..core import paths
 from ..core.files import write_json
+from ..core.json_files import read_json
 from ..core.params import default_study
 from ..core.study import Run, Study, load_study
 from .models import load_tokenizer, model_config
@@ -183,7 +183,7 @@ def _ours(study: Study, args, folder: Path) -> Measured:
     wall, processor = _measure(lambda: subprocess.run(command, env=environment, check=True))
     speeds = {}
     for spec in specs(study, args.samples):
-        timing = json.loads((folder / "cache" / "runs" / spec.digest / "timing.json").read_text())
+        timing = read_json(folder / "cache" / "runs" / spec.digest / "timing.json")
         speeds[spec.run] = timing["samples_per_second"]
     return Measured(wall, processor, speeds)
 

@@ -1,10 +1,10 @@
 """Checkpoints that survive a kill: written beside, synced, renamed, with a checksum; the last two are kept."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.files import sha256, write_json, write_tensors
+from ..core.json_files import read_json
 
 _KEEP = 2
 
@@ -35,7 +35,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     for voucher in _vouchers(folder):
         path = voucher.with_suffix(".safetensors")
         try:
-            content = json.loads(voucher.read_text(encoding="utf-8"))
+            content = read_json(voucher, kind=dict)
             if content["sha256"] == sha256(path):
                 return Checkpoint(content["step"], load_file(path), content["carried"])
         except (OSError, ValueError, KeyError, TypeError):

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from ..core import paths
-from ..core.files import read_json, write_json, write_text
+from ..core.errors import UserError
+from ..core.files import write_json, write_text
+from ..core.json_files import read_json
 from .compute import gmacs
 from .models import count_parameters, save_model
 from .spec import RunSpec
 
 _CURVE_POINTS = 200
+_REMOVE = "remove its folder, and train again"
 _SPIKE_WINDOW, _SPIKE_DEVIATIONS = 100, 6.0
 
 
@@ -24,6 +27,19 @@ def folder(spec: RunSpec) -> Path:
 
 def is_finished(spec: RunSpec) -> bool:
     return (folder(spec) / "record.json").is_file()
+
+
+def status(spec: RunSpec) -> str:
+    """How a run that has a record ended, `finished` or `failed`. Raises UserError where the record does not say."""
+    path = folder(spec) / "record.json"
+    stated = _kept(path).get("status")
+    if stated not in ("finished", "failed"):
+        raise UserError("does not say how the run ended", where=path, mend=_REMOVE)
+    return stated
+
+
+def _kept(path: Path) -> dict:
+    return read_json(path, kind=dict, mend=_REMOVE)
 
 
 def save_finished(session) -> None:
@@ -73,8 +89,8 @@ def publish(spec: RunSpec) -> Path:
             shutil.copyfile(path, target / path.name)
     names = {"study": spec.study, "run": spec.run}
     labels = {"family": spec.family, "subset": spec.subset, "architecture": spec.architecture}
-    write_json(target / "timing.json", {**read_json(source / "timing.json"), **names})
-    write_json(target / "record.json", {**read_json(source / "record.json"), **labels, **names})
+    write_json(target / "timing.json", {**_kept(source / "timing.json"), **names})
+    write_json(target / "record.json", {**_kept(source / "record.json"), **labels, **names})
     return target
 
 

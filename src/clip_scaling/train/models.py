@@ -2,12 +2,12 @@
 
 import copy
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.files import atomic_path, digest, read_json, sha256, write_json, write_tensors
+from ..core.files import atomic_path, digest, sha256, write_json, write_tensors
+from ..core.json_files import read_json
 from .bounds import check_config, check_merges, check_preprocess
 
 CONTEXT_LENGTH = 16  # of our own architectures: captions are a few words
@@ -37,7 +37,7 @@ def architecture(name: str) -> dict:
     """An architecture as open_clip's model configuration. Raises UserError for an unknown name."""
     path = _FOLDER / f"{name}.json"
     if name in own_architectures():
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     from .openclip import open_clip
 
     config = open_clip.get_model_config(name)

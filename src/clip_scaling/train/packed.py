@@ -9,7 +9,9 @@ from filelock import FileLock, Timeout
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import atomic_path, read_json, sha256, write_json
+from ..core.files import atomic_path, write_json
+from ..core.json_files import read_json
+from ..subset.manifests import refuse_other_shard
 from ..subset.reader import ShardReader
 from .models import load_tokenizer
 from .spec import RunSpec, Shard
@@ -72,7 +74,7 @@ def pack_shard(shard: Shard, size: int, patient: bool) -> None:
 
 
 def _pack_tokens(captions: Path, path: Path, tokenizer, patient: bool) -> None:
-    _once(path, patient, lambda path: _save(path, tokenizer(read_json(captions)).numpy().astype(np.int32)))
+    _once(path, patient, lambda path: _save(path, tokenizer(read_json(captions, kind=list)).numpy().astype(np.int32)))
 
 
 def _once(path: Path, patient: bool, make: Callable[[Path], None]) -> None:
@@ -97,12 +99,9 @@ def _save(path: Path, array: np.ndarray) -> None:
 def _decoded(shard: Shard, size: int) -> tuple[np.ndarray, list[str]]:
     """Images uint8 [n, size, size, 3] and captions of a shard, in its order.
 
-    Raises UserError where its bytes are not those of the manifest (a flipped bit in a caption shows nowhere else), or
-    where pairs are missing.
+    Raises UserError where its bytes are not those of the manifest, or where pairs are missing.
     """
-    if sha256(Path(shard.path)) != shard.sha256:
-        what = "is not the shard of its manifest (other sha256)"
-        raise UserError(what, where=shard.path, mend="run `clip-scaling subset` again")
+    refuse_other_shard(Path(shard.path), shard.sha256)
     images, captions = np.empty((shard.samples, size, size, 3), np.uint8), []
     reader = ShardReader([shard.path])
     for pair in reader:

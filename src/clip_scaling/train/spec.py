@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import digest, read_json, sha256
+from ..core.files import digest, sha256
 from ..core.study import Run, Study
+from ..subset.manifests import read_manifest
 from .models import architecture
 
 RECIPE = 2  # goes up whenever the same specification would give other weights
@@ -109,11 +110,13 @@ def load_subset(study: str, name: str) -> dict:
     manifest = folder / f"{name}.json"
     mend = f"run `clip-scaling subset --study {study}`"
     try:
-        content = read_json(manifest)
+        content = read_manifest(manifest, mend)
         shards = tuple(
             Shard(str(_shard(shard, folder)), shard["sha256"], shard["samples"]) for shard in content["shards"]
         )
         tokenizer = _found(content["tokenizer"], folder)
+        if any(None in (shard.sha256, shard.samples) for shard in shards):
+            raise ValueError("a shard states no sha256 or number of samples")
     except FileNotFoundError as error:
         what = "no such subset" if error.filename == str(manifest) else "names a file that is not there"
         raise UserError(f"{what} ({error.filename})", where=manifest, mend=mend) from None

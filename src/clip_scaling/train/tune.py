@@ -108,13 +108,12 @@ def _spec(study: Study, name: str, subset: str, samples: int, rate: float, scale
 
 
 def _trial(spec, dataset: str, scored) -> Trial:
-    from ..core.files import read_json
-    from .finished import folder
+    from . import finished
     from .scoring import score
     from .spec import RECIPE
 
-    status = read_json(folder(spec) / "record.json")["status"]
-    result = score(folder(spec), scored) if status == "finished" else (0.0, 0.0, 0.0)
+    status = finished.status(spec)
+    result = score(finished.folder(spec), scored) if status == "finished" else (0.0, 0.0, 0.0)
     return Trial(
         RECIPE, spec.architecture, spec.subset, spec.samples_seen, spec.seed, spec.learning_rate, spec.token_embedding_lr_scale,
         dataset, *result, len(scored.labels), len(scored.classnames), status,

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import read_json
 from ..core.study import Study
 from ..train.checkpoint import newest
-from ..train.finished import folder, is_finished
+from ..train.finished import folder, is_finished, status
 from ..train.models import LEFT_BEHIND, MODEL_FILES, model_digest
 from ..train.spec import RunSpec
 from . import archive
@@ -52,7 +51,7 @@ def _members(study: Study, spec: RunSpec) -> list[tuple[str, bytes | Path]]:
         found = newest(paths.cache() / "checkpoints" / spec.digest)
         return [(f"checkpoints/{spec.digest}/{path.name}", path) for path in found]
     run, members = folder(spec), []
-    if _status(spec) == "finished":
+    if status(spec) == "finished":
         if is_evaluated(study, spec):
             members.append((f"runs/{spec.digest}/{LEFT_BEHIND}", model_digest(run).encode()))
         else:
@@ -60,15 +59,11 @@ def _members(study: Study, spec: RunSpec) -> list[tuple[str, bytes | Path]]:
     return members + [(f"runs/{spec.digest}/{name}", run / name) for name in ("loss.csv", "timing.json", "record.json")]
 
 
-def _status(spec: RunSpec) -> str:
-    return read_json(folder(spec) / "record.json")["status"]
-
-
 def is_evaluated(study: Study, spec: RunSpec) -> bool:
     """Whether the scores of a finished run are kept; a failed one has none to wait for."""
     from ..evaluate.grid import Job, kept_path
 
-    if _status(spec) != "finished":
+    if status(spec) != "finished":
         return True
     return kept_path(Job(study, spec.run, folder(spec), paths.evaluations(study.study) / f"{spec.run}.csv")).is_file()
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...core.json_files import parse_json
 from ..finished import processor, versions
 
 
@@ -43,7 +44,7 @@ class Diary:
 def read_diary(path: Path) -> Diary:
     """Read a diary; one that is not there yet is empty."""
     lines = Path(path).read_text(encoding="utf-8").splitlines() if Path(path).is_file() else []
-    events = [json.loads(line) for line in lines]
+    events = [parse_json(line, where=path, kind=dict, mend="remove that line") for line in lines]
     begun = [event for event in events if event["event"] == "begin"]
     saved = [event for event in events if event["event"] == "checkpoint"]
     seconds, running = 0.0, 0.0

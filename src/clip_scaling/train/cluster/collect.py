@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ...core import paths
 from ...core.errors import UserError
-from ...core.files import digest, read_json, sha256, write_json, write_text
+from ...core.files import digest, sha256, write_json, write_text
 from ...core.study import Study
 from ...subset.at_scale_remote import is_remote, open_shard, refuse_pipe, scheme, told_in_a_sentence
+from ...subset.manifests import read_manifest
 from .. import finished
 from ..compute import gmacs
 from ..models import architecture, build_model, count_parameters, load_tokenizer, model_config, save_model
@@ -51,7 +52,7 @@ def prepare(study: Study, plan: Plan, *, given: str | None = None) -> Prepared:
     mend = f"draw it: `clip-scaling subset --study {given or study.study}`, or --at-scale for a pool of your own"
     if not manifest.is_file():
         raise UserError(f"subset {plan.subset} is not drawn", where=manifest, mend=mend)
-    content = read_json(manifest)
+    content = read_manifest(manifest, mend)
     _enough_shards(study, plan, len(content["shards"]), manifest)
     tokenizer = _tokenizer(study, content, manifest, mend)
     config = architecture(plan.architecture)
@@ -95,7 +96,7 @@ def expect_shards(path: Path, allow_pipe: bool) -> None:
 
     Shell commands are allowed or not there, files are where they were, and the first remote shard can be read.
     """
-    shards = [entry["path"] for entry in read_json(path)["shards"]]
+    shards = [entry["path"] for entry in read_manifest(path)["shards"]]
     remote = [name for name in shards if is_remote(name)]
     gone = [name for name in shards if not is_remote(name) and not (path.parent / name).is_file()]
     for name in remote:

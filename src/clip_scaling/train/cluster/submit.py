@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ...core import paths
 from ...core.errors import UserError
-from ...core.files import read_json, write_json
+from ...core.files import write_json
+from ...core.json_files import read_json
 from ...core.study import Study
 from .arguments import SAID, worker_arguments
 from .attempts import read_diary
@@ -109,7 +110,7 @@ class _Queue:
 
     def log(self, job: Prepared) -> Path:
         """The error output of a run's job, or the folder of all logs where there is none."""
-        name = f"{read_json(_note(job))['job']}_0_log.err" if _note(job).is_file() else ""
+        name = f"{note['job']}_0_log.err" if (note := _noted(job)) else ""
         return self._folder / name if (self._folder / name).is_file() else self._folder
 
 
@@ -152,10 +153,8 @@ class _Slurm(_Queue):
 
     def holds(self, job: Prepared) -> bool:
         """Whether a job of ours waits or runs for this run."""
-        if not _note(job).is_file():
-            return False
-        note = read_json(_note(job))
-        return note["executor"] == "slurm" and note["job"] in _queued()
+        note = _noted(job)
+        return note is not None and note["executor"] == "slurm" and note["job"] in _queued()
 
     def leave(self, running: list[Prepared]) -> None:
         """What SLURM has goes on."""
@@ -239,6 +238,17 @@ def _sbatch_in_a_sentence() -> Iterator[None]:
 
 def _note(job: Prepared) -> Path:
     return job.places.folder / "job.json"
+
+
+def _noted(job: Prepared) -> dict | None:
+    """Our note of the job that trains a run, or None. Raises UserError where it does not name one."""
+    if not _note(job).is_file():
+        return None
+    mend = "remove it once no job of this run waits or runs"
+    note = read_json(_note(job), kind=dict, mend=mend)
+    if not all(isinstance(note.get(name), str) for name in ("job", "executor")):
+        raise UserError("names no job", where=_note(job), mend=mend)
+    return note
 
 
 def _queued() -> set[str]:

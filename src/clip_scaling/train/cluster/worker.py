@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from ...core.errors import UserError
-from ...core.files import read_json
+from ...subset.manifests import read_manifest
 from ..openclip import open_clip
 from .arguments import SAID
 from .attempts import Attempts
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace, rest: list[str], data, trainer) -> int:
-    manifest = read_json(options.manifest)
+    manifest = read_manifest(options.manifest)
     shards = shard_paths(manifest, options.manifest, options.allow_pipe)
     _expect_devices(rest)
     open_clip.add_model_config(options.model_config)
