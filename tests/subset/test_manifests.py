@@ -71,5 +71,6 @@ def test_forms_that_are_written_are_read(tmp_path):
 def test_another_shard_is_told_with_what_differs(tmp_path, content):
     (tmp_path / "0.tar").write_bytes(content)
     held = "5 bytes" if content else "no byte"
-    with pytest.raises(UserError, match=rf"0\.tar: is not the shard .*\(other sha256: {held}, [0-9a-f]{{16}}\.\.\. for 0{{16}}"):
+    said = rf"0\.tar: is not the shard .*\(other sha256: {held}, [0-9a-f]{{16}}\.\.\. for 0{{16}}"
+    with pytest.raises(UserError, match=said):
         refuse_other_shard(tmp_path / "0.tar", "0" * 64)

@@ -17,7 +17,7 @@ from clip_scaling.core import paths, schema
 from clip_scaling.core.errors import UserError
 from clip_scaling.train.cluster import run_study
 
-from cluster_fixture import tiny_study, write_subset
+from cluster_fixture import forget_hashes, tiny_study, write_subset
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def _args(**options):
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_their_weights_come_back(root):
+def test_two_processes_train_and_their_weights_come_back(root, capsys):
     import pandas as pd
     import torch
     from clip_scaling.train.models import load_model
@@ -59,6 +59,10 @@ def test_two_processes_train_and_their_weights_come_back(root):
     schema.validate(pd.DataFrame([timing]), schema.TIMINGS)
     assert (record["samples_seen"], record["batch_size"], record["status"]) == (512, 32, "finished")
     assert record["unique_samples"] == 256 and timing["samples_per_second"] > 0
+    pairs = json.load(open(folder / "pairs.json"))
+    assert pairs == {"read": 512, "passed_over": {}, "shards_cut_short": 0, "epochs_not_counted": 0, "shards": 4,
+                     "shards_checked": 4}
+    assert capsys.readouterr().err.splitlines()[-1] == "ViT-XXS-8_all_512_s0: 512 pairs read, none passed over"
     curve = pd.read_csv(folder / "loss.csv")
     assert set(curve["samples_seen"]) == {32, 256, 288, 512} and curve["loss"].between(0, 10).all()
     weights = (folder / "model.safetensors").read_bytes()
@@ -138,6 +142,7 @@ def test_a_pipe_is_refused_before_anything_starts(root):
 @pytest.mark.parametrize("kind", ["noise", "pictures"])
 def test_training_on_shards_without_a_usable_pair_ends_and_says_so(root, kind):
     write_subset()
+    forget_hashes()
     for tar in paths.subsets("tiny").glob("*.tar"):
         content = tar.read_bytes()
         tar.write_bytes(os.urandom(len(content)) if kind == "noise" else content.replace(b"JFIF", b"xxxx")
@@ -146,6 +151,34 @@ def test_training_on_shards_without_a_usable_pair_ends_and_says_so(root, kind):
     with pytest.raises(UserError, match=r"all.json: no usable pair in \d+ shards in a row, the last of them .*.tar"):
         run_study(study, _args())
     assert sum(path.stat().st_size for path in root.rglob("*.err")) < 50_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [lambda content: content[:-20_000], lambda content: b""], ids=["truncated", "empty"])
+def test_a_shard_that_is_not_that_of_its_manifest_is_not_trained_on(root, damage):
+    write_subset()
+    path = paths.subsets("tiny") / "00003.tar"
+    path.write_bytes(damage(path.read_bytes()))
+    study = tiny_study(tiny_study().model_dump()["train"]["runs"][:1])
+    with pytest.raises(UserError, match=r"00003\.tar: is not the shard of its manifest .*; fetch or copy it again"):
+        run_study(study, _args())
+    assert not list(root.rglob("epoch_*.pt")) and not paths.runs("tiny").exists()
+
+
+@pytest.mark.slow
+def test_pairs_that_two_processes_pass_over_are_counted_and_told(root, capsys):
+    """An epoch takes 256 pairs; what is passed over is made up for by reading the same shards again."""
+    write_subset()
+    forget_hashes()
+    path = paths.subsets("tiny") / "00001.tar"
+    path.write_bytes(path.read_bytes()[:512])  # a header alone
+    study = tiny_study(tiny_study().model_dump()["train"]["runs"][:1])
+    assert run_study(study, _args()) == 0
+    pairs = json.load(open(paths.runs("tiny") / "ViT-XXS-8_all_512_s0" / "pairs.json"))
+    (lost,) = pairs["passed_over"].values()
+    assert lost and lost % 64 == 0 and pairs["read"] >= 512 and pairs["shards_checked"] == pairs["epochs_not_counted"] == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"{lost:,} passed over ({lost:,} x not in its shard" in said and "4 of 4 shards not checked by SHA-256" in said
 
 
 @pytest.mark.slow

@@ -90,15 +90,15 @@ def test_what_a_storage_package_raises_of_its_own_becomes_a_sentence():
 
 def test_only_drawn_pairs_reach_the_trainer(pool, tmp_path):
     import webdataset as wds
-    from clip_scaling.train.cluster.worker import _keep_drawn_keys
+    from clip_scaling.train.cluster.worker import _keep_drawn_pairs, drawn_pairs
     from clip_scaling.train.openclip import open_clip  # noqa: F401 - torchvision first
     from open_clip_train import data
 
     drawn = select(f"{pool}/shards/*.parquet", name="s", family="f", samples=20, output=tmp_path, quiet=True)
     manifest, whole = read_json(drawn.manifest), data.filter_no_caption_or_no_image
     try:
-        _keep_drawn_keys(data, manifest, tmp_path)
         shards = [entry["path"] for entry in manifest["shards"]]
+        _keep_drawn_pairs(data, drawn_pairs(manifest, shards, tmp_path))
         samples = wds.DataPipeline(wds.SimpleShardList(shards), data.tarfile_to_samples_nothrow,
                                    wds.select(data.filter_no_caption_or_no_image))
         found = sorted(sample["__key__"] for sample in samples)
@@ -215,7 +215,7 @@ def test_a_log_folder_in_the_way_ends_in_exit_code_1(tmp_path, capsys, monkeypat
     monkeypatch.setattr(trainer, "main", lambda arguments: -1)
     (tmp_path / "s.json").write_text(json.dumps({"samples": 1, "shards": [{"path": "0.tar", "samples": 1}]}))
     (tmp_path / "ViT-XXS-8.json").write_text(json.dumps(architecture("ViT-XXS-8")))
-    for name in ("_shuffle_from_the_seed", "_let_cpus_train_together"):  # these change modules for good
+    for name in ("_shuffle_from_the_seed", "_let_cpus_train_together", "count_pairs", "note_epochs"):  # change modules
         monkeypatch.setattr(worker, name, lambda *_: None)
     monkeypatch.setattr(trainer, "torch", trainer.torch)
     code = worker.main(["--manifest", str(tmp_path / "s.json"), "--model-config", str(tmp_path / "ViT-XXS-8.json"),

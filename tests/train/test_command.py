@@ -114,7 +114,8 @@ def test_a_broken_record_is_one_sentence(project, clip_scaling):
             path.write_bytes(content)
             ended = train()
             said = ended.err.strip().splitlines()[-1]
-            assert ended.code == 2 and f"{path.name}: is no" in said and said.endswith("; remove its folder, and train again")
+            assert ended.code == 2 and f"{path.name}: is no" in said
+            assert said.endswith("; remove its folder, and train again")
         path.write_bytes(whole)
     assert train().code == 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from ..core.errors import UserError
 from ..core.files import sha256
 from ..core.json_files import BrokenJSON, read_json
+from .at_scale_remote import is_remote
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "run `clip-scaling subset` again"
@@ -59,9 +60,17 @@ def _count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def checkable(shard: dict) -> bool:
+    """Whether a manifest's shard can be checked: it lies on a disk here, and the manifest states its SHA-256."""
+    return bool(shard.get("sha256")) and not is_remote(shard["path"])
+
+
 def refuse_other_shard(path: Path, stated: str, mend: str = _AGAIN) -> None:
     """Raise UserError where a shard's bytes are not those of its manifest: a flipped bit in a caption shows nowhere else."""
-    found = sha256(path)
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=path, mend=mend) from None
     if found != stated:
         size = Path(path).stat().st_size
         held = f"{size:,} bytes" if size else "no byte"

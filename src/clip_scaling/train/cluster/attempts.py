@@ -24,9 +24,14 @@ class Attempts:
 
     def _write(self, line: dict) -> None:
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": now, **line}, sort_keys=True) + "\n")
+        append_line(self._path, {"time": now, **line})
+
+
+def append_line(path: Path, line: dict) -> None:
+    """Append a JSON object as a line of its own, in one write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(line, sort_keys=True) + "\n")
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ from ...core.errors import UserError
 from ...core.files import digest, sha256, write_json, write_text
 from ...core.study import Study
 from ...subset.at_scale_remote import is_remote, open_shard, refuse_pipe, scheme, told_in_a_sentence
-from ...subset.manifests import read_manifest
+from ...subset.manifests import checkable, read_manifest
 from .. import finished
 from ..compute import gmacs
 from ..models import architecture, build_model, count_parameters, load_tokenizer, model_config, save_model
 from .arguments import Places, open_clip_arguments
 from .attempts import read_diary
+from .pairs import Account, account, read_account
 from .plan import Plan
 
+_PAIRS = "pairs.json"
 RECIPE = 1  # goes up whenever the same arguments would lead to other weights
 
 
@@ -118,19 +120,32 @@ def is_trained(job: Prepared) -> bool:
 
 
 def collect(study: Study, job: Prepared) -> Path:
-    """Turn checkpoint and log into model.safetensors, model.json, loss.csv, record.json, timing.json; publish them.
+    """Turn checkpoint and logs into model.safetensors, model.json, loss.csv, pairs.json, record.json, timing.json.
 
-    Raises UserError where the checkpoint is broken or of another architecture. Checkpoints are removed once kept.
+    These are published, and checkpoints removed once kept. Raises UserError where the checkpoint is broken or of another
+    architecture.
     """
     if not is_finished(job):
         model = _model(job)
         target = finished.folder(job)
         save_model(model, job.config, job.tokenizer, target)
         write_text(target / "loss.csv", _loss_curve(job.places.folder / job.run / "out.log"))
+        write_json(target / _PAIRS, _account(job).as_json())
         write_json(target / "timing.json", _timing(job))
         write_json(target / "record.json", _record(job, model))  # last: a folder with a record is a finished run
         shutil.rmtree(job.checkpoint.parent, ignore_errors=True)
     return finished.publish(job)
+
+
+def pairs_of(job: Prepared) -> Account | None:
+    """What a finished run read and passed over; None where that was not counted."""
+    return read_account(finished.folder(job) / _PAIRS)
+
+
+def _account(job: Prepared) -> Account:
+    shards = read_manifest(job.places.manifest)["shards"]
+    return account(job.places.folder / "pairs", ranks=job.plan.gpus, epochs=job.plan.epochs, shards=len(shards),
+                   shards_checked=sum(map(checkable, shards)))
 
 
 def _model(job: Prepared):

@@ -19,7 +19,7 @@ from ...core.json_files import read_json
 from ...core.study import Study
 from .arguments import SAID, worker_arguments
 from .attempts import read_diary
-from .collect import Prepared, collect, expect_shards, is_finished, is_trained, prepare
+from .collect import Prepared, collect, expect_shards, is_finished, is_trained, pairs_of, prepare
 from .job import TrainJob
 from .plan import Plan
 
@@ -53,9 +53,17 @@ def train(study: Study, plans: list[Plan], *, executor: str, at_a_time: int = 1,
         raise UserError(f"{len(left)} of {len(jobs)} runs did not finish: {', '.join(job.run for job in left)}{reason}",
                         where=queue.log(left[0]),
                         mend="read the log there; the same command goes on at the last checkpoints")
+    _say_pairs(jobs)
     if left:
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished; the same command goes on", file=sys.stderr)
     return 3 if left else 0
+
+
+def _say_pairs(jobs: list[Prepared]) -> None:
+    """What the finished runs read and passed over, a line each."""
+    for job in filter(is_finished, jobs):
+        if found := pairs_of(job):
+            print(f"{job.run}: {found}", file=sys.stderr)
 
 
 def _reason(log: Path) -> str:

@@ -4,23 +4,25 @@
 
 Around open_clip_train 3.3 it changes this, and nothing else: torchvision is imported through our guard; the model
 configuration is registered; shards come from a subset's manifest (with its key filter, if it has one); samples are
-shuffled from the seed, not from process number and time; several processes can train on CPUs; a checkpoint is
-written beside and renamed, and not at all if its weights are not finite. It ends in exit code 1, with a sentence, where
-the trainer would train on other devices than asked for, wait for ever on shards without a usable pair, or find a log
-folder in its way.
+shuffled from the seed, not from process number and time; pairs that are passed over are counted; several processes can
+train on CPUs; a checkpoint is written beside and renamed, and not at all if its weights are not finite. It ends in exit
+code 1, with a sentence, where a shard is not that of its manifest, or where the trainer would train on other devices than
+asked for, wait for ever on shards without a usable pair, or find a log folder in its way.
 """
 
 import argparse
 import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ...core.errors import UserError
-from ...subset.manifests import read_manifest
+from ...subset.manifests import checkable, read_manifest, refuse_other_shard
 from ..openclip import open_clip
 from .arguments import SAID
 from .attempts import Attempts
+from .pairs import Tally, count_pairs, note_epochs
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,12 +45,16 @@ def _train(options: argparse.Namespace, rest: list[str], data, trainer) -> int:
     manifest = read_manifest(options.manifest)
     shards = shard_paths(manifest, options.manifest, options.allow_pipe)
     _expect_devices(rest)
+    expect_shards_of_their_manifest(manifest, shards)
     open_clip.add_model_config(options.model_config)
     _open_through_fsspec()
     _shuffle_from_the_seed(data)
     _decode_pairs_alone(data)
-    if "selection" in manifest and manifest["selection"]["by"] == "keys":
-        _keep_drawn_keys(data, manifest, options.manifest.parent)
+    tally, drawn = Tally(), drawn_pairs(manifest, shards, options.manifest.parent)
+    stated = {name: entry.get("samples") for name, entry in zip(shards, manifest["shards"], strict=True)}
+    count_pairs(data, tally, stated, drawn)
+    note_epochs(trainer, tally, options.attempts.parent / "pairs")
+    _keep_drawn_pairs(data, drawn)
     _give_up_without_pairs(data, len(shards), options.manifest)
     _let_cpus_train_together()
     attempts = Attempts(options.attempts) if int(os.environ.get("RANK", 0)) == 0 else None
@@ -69,6 +75,20 @@ def _expect_devices(arguments: list[str]) -> None:
     if ("--device", "cuda") in zip(arguments, arguments[1:], strict=False) and found < wanted:
         raise UserError(f"{found} GPUs on this machine, {wanted} asked for", where="train.cluster.device",
                         mend="ask for a partition with GPUs, lower gpus_per_node, or train on the CPU (device: cpu)")
+
+
+def expect_shards_of_their_manifest(manifest: dict, shards: list[str]) -> None:
+    """Raise UserError where a shard of this rank's share is not that of its manifest.
+
+    A remote shard is read as it comes: its pairs are counted, its bytes are not checked.
+    """
+    rank, ranks = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
+    stated = [(name, entry["sha256"]) for name, entry in zip(shards, manifest["shards"], strict=True) if checkable(entry)]
+    if rank == 0 and len(stated) < len(shards):
+        print(f"{len(shards) - len(stated)} of {len(shards)} shards are not checked: remote, or without a SHA-256 in the "
+              "manifest", file=sys.stderr)
+    for name, sha256 in stated[rank::ranks]:
+        refuse_other_shard(Path(name), sha256, mend="fetch or copy it again, or draw the subset again")
 
 
 def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -119,21 +139,25 @@ def _decode_pairs_alone(data) -> None:
     data.wds.decode = functools.partial(data.wds.decode, only=["jpg", "png", "jpeg", "webp", "txt"])
 
 
-def _keep_drawn_keys(data, manifest: dict, folder: Path) -> None:
-    """Pass over pairs that the subset did not draw."""
+def drawn_pairs(manifest: dict, shards: list[str], folder: Path) -> Callable[[dict], bool]:
+    """Whether a pair of these shards is of the subset: all are, or those whose key was drawn."""
+    if (manifest.get("selection") or {}).get("by") != "keys":
+        return lambda sample: True
     from ...subset.at_scale import kept_keys
 
-    parts = {entry["path"]: folder / entry["keys"] for entry in manifest["shards"]}
-    whole = data.filter_no_caption_or_no_image
+    entries = dict(zip(shards, manifest["shards"], strict=True))
 
     @functools.lru_cache(maxsize=64)  # pairs of several shards arrive mixed by the shuffle
     def keys(url: str) -> frozenset[str]:
-        return kept_keys(parts[url], url)
+        return kept_keys(folder / entries[url]["keys"], entries[url]["path"])
 
-    def drawn(sample: dict) -> bool:
-        return whole(sample) and sample["__key__"].rpartition("/")[2] in keys(sample["__url__"])
+    return lambda sample: sample["__key__"].rpartition("/")[2] in keys(sample["__url__"])
 
-    data.filter_no_caption_or_no_image = drawn
+
+def _keep_drawn_pairs(data, drawn: Callable[[dict], bool]) -> None:
+    """Pass over pairs that the subset did not draw."""
+    whole = data.filter_no_caption_or_no_image
+    data.filter_no_caption_or_no_image = lambda sample: whole(sample) and drawn(sample)
 
 
 def _give_up_without_pairs(data, shards: int, manifest: Path) -> None:
