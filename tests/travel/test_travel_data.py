@@ -6,6 +6,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from hostile_tars import HOSTILE, SAID, write_hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from clip_scaling.core.study import load_study
 from clip_scaling.train.packed import packed
 from clip_scaling.train.spec import run_specs
+from clip_scaling.travel import archive
 from clip_scaling.travel.data import tabled, unpack
 
 
@@ -87,7 +89,8 @@ def test_a_file_that_is_no_archive(project, clip_scaling, content, words):
 
 
 @pytest.mark.parametrize("name, said", [
-    ("data/tiny/../../escaped", "unsafe name"), ("/data/tiny/escaped", "unsafe name"), ("data/other/a", "no study 'tiny'"),
+    ("data/tiny/../../escaped", "leaves the folder"), ("/data/tiny/escaped", "leaves the folder"), ("packed/.", "unsafe name"),
+    ("data/tiny//escaped", "unsafe name"), ("data/tiny/./escaped", "unsafe name"), ("data/other/a", "no study 'tiny'"),
     ("runs/nothing/escaped", "no study 'tiny'"), ("escaped", "no study 'tiny'"), ("images-9-grey", "tiny"), ("rows-9/a", "tiny"),
 ])
 def test_an_archive_may_not_leave_its_places(project, clip_scaling, name, said):
@@ -98,6 +101,40 @@ def test_an_archive_may_not_leave_its_places(project, clip_scaling, name, said):
         tar.addfile(member, io.BytesIO(b"x"))
     ended = clip_scaling("travel", "part", "--study", "tiny", "--pack", path, "--progress", "progress.tar")
     assert ended.code == 2 and said in ended.err and not list(project.parent.rglob("escaped"))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_of_an_archive_with_a_hostile_member_nothing_is_unpacked(project, clip_scaling, kind):
+    path = project / "evil"
+    before = {path: path.read_bytes() for path in project.parent.rglob("*") if path.is_file()}
+    for words, folder in ((["home"], "evaluations"), (["part", "--progress", "new.tar", "--pack"], "data/tiny/subsets")):
+        write_hostile(path, kind, f"{folder}/new.json", {f"{folder}/old.json": b"[]"})
+        ended = clip_scaling("travel", *words, path, "--study", "tiny")
+        assert ended.code == 2 and SAID[kind] in ended.err and "evil: cannot be unpacked" in ended.err
+        path.unlink()
+        after = {path: path.read_bytes() for path in project.parent.rglob("*") if path.is_file()}
+        assert after == before
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_larger_file_than_allowed_is_not_unpacked(project, clip_scaling, monkeypatch, packed):
+    monkeypatch.setattr(archive, "_LARGEST", 1 << 20)
+    with archive.written(project / "large", compressed=packed) as tar:
+        tar.add("evaluations/old.json", b"[]")
+        tar.add("evaluations/large.json", bytes((1 << 20) + 1))
+    ended = clip_scaling("travel", "home", project / "large", "--study", "tiny")
+    assert ended.code == 2 and "'evaluations/large.json' has 1,048,577 bytes, allowed are 1,048,576" in ended.err
+    assert not list(project.rglob("evaluations/*.json"))
+
+
+def test_a_row_below_the_first_image_is_refused(project, clip_scaling):
+    image = np.zeros(1, np.int64) + 1
+    with archive.written(project / "evil", compressed=True) as tar:
+        tar.add("images-2-grey", image.tobytes() + bytes(4))
+        tar.add("images-2-coloured", np.zeros(1, np.int64).tobytes())
+        tar.add("rows-2/a.npy", np.array([-1], "<i4").tobytes())
+    ended = clip_scaling("travel", "part", "--study", "tiny", "--pack", project / "evil", "--progress", "progress.tar")
+    assert ended.code == 2 and "a row below 0" in ended.err and not list(project.rglob("a.npy"))
 
 
 def test_numbers_that_mean_nothing_are_refused(project, clip_scaling):

@@ -1,6 +1,5 @@
 """Copy the drawn pairs of a pool into shards of their own: only where somebody asks for it."""
 
-import tarfile
 from pathlib import Path
 
 from ..core.errors import UserError
@@ -8,13 +7,16 @@ from ..core.files import atomic_path, sha256, write_json
 from .at_scale import kept_keys
 from .at_scale_remote import open_shard
 from .manifests import read_manifest
+from .reader import LARGEST_IMAGE
+from .strict_tar import UnsafeTar, files
+from .tarfiles import TarWriter
 
 
 def copy_drawn(manifest: Path, folder: Path) -> Path:
     """Write a tar for each shard of `manifest` with its drawn pairs alone, and a manifest of the copies beside them.
 
-    Members are copied byte for byte, in their order. Raises UserError where a shard is missing, broken, or holds fewer
-    pairs than its metadata say.
+    Members are copied byte for byte, in their order. Raises UserError where a shard is missing, broken, compressed, has a
+    member that is no plain file of a plain name and size, or holds fewer pairs than its metadata say.
     """
     from tqdm import tqdm
 
@@ -38,16 +40,19 @@ def copy_drawn(manifest: Path, folder: Path) -> Path:
 
 
 def _copy(source: str, keys: frozenset[str] | None, target: Path) -> set[str]:
-    """Copy regular members whose key is drawn; returns the keys that were there."""
+    """Copy members whose key is drawn; returns the keys that were there."""
     found = set()
     try:
-        with (open_shard(source) as file, tarfile.open(fileobj=file, mode="r|*") as tar,
-              tarfile.open(target, "w") as out):
-            for member in tar:
-                key = member.name.rpartition("/")[2].partition(".")[0]
-                if member.isfile() and (keys is None or key in keys):
-                    found.add(key)
-                    out.addfile(member, tar.extractfile(member))
-    except tarfile.TarError as error:
-        raise UserError(f"is no tar ({error})", where=source, mend="fetch it again") from None
+        with open_shard(source) as file, open(target, "wb") as out:
+            tar = TarWriter(out)
+            for name, content in files(file, largest=LARGEST_IMAGE, wanted=lambda name: keys is None or _key(name) in keys):
+                found.add(_key(name))
+                tar.add(name, content)
+            tar.close()
+    except UnsafeTar as error:
+        raise UserError(f"cannot be copied ({error})", where=source, mend="fetch it again, or leave it out") from None
     return found
+
+
+def _key(name: str) -> str:
+    return name.rpartition("/")[2].partition(".")[0]

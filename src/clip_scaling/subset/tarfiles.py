@@ -4,6 +4,7 @@ The standard library's reader follows what an archive says (sparse maps, links, 
 moves forward through the file, and knows regular files, long names and their pax form.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +14,7 @@ from typing import BinaryIO
 BLOCK = 512
 _ZERO = bytes(BLOCK)
 _MOST_ZEROS = 64 << 20  # bytes after the end mark: usual are 10 KiB
+_PIECE = 1 << 20  # bytes read at a time
 _LARGEST_HEADER = 64 << 10  # bytes of a pax or long-name header
 _TEMPLATE = (
     bytes(100) + b"0000644\0" + b"0000000\0" * 2 + bytes(12) + b"00000000000\0" + b" " * 8 + b"0" + bytes(100)
@@ -73,43 +75,67 @@ def _sealed(name: bytes, size: int, kind: bytes) -> bytes:
 def members(path: Path) -> Iterator[Member | Fault]:
     """Members of an archive in order. A fault of the archive is the last thing yielded. Raises OSError."""
     with open(path, "rb") as file:
-        length = file.seek(0, 2)
-        position, long_name, pax = 0, None, {}
-        while True:
-            file.seek(position)
-            block = file.read(BLOCK)
-            if block == _ZERO:
-                if not _only_zeros(file):
-                    yield Fault.TRAILING
-                return
-            if len(block) < BLOCK:
-                yield Fault.TRUNCATED  # every writer ends with blocks of zeros
-                return
-            size = _size(block, pax)
-            if size is None:
+        yield from members_of(file, file.seek(0, 2))
+
+
+class Forward:
+    """A stream that cannot go back, such as a download, as a file of which `members_of` asks no more."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream, self._position = stream, 0
+
+    def seek(self, position: int) -> None:
+        while self._position < position and self.read(min(position - self._position, _PIECE)):
+            pass
+
+    def read(self, size: int) -> bytes:
+        """`size` bytes, fewer at the end only; memory grows with what comes, not with what was promised."""
+        parts, left = [], size
+        while left and (part := self._stream.read(min(left, _PIECE))):
+            parts.append(part)
+            left -= len(part)
+        self._position += size - left
+        return b"".join(parts)
+
+
+def members_of(file: BinaryIO | Forward, length: float = math.inf) -> Iterator[Member | Fault]:
+    """As `members`, of an open file of `length` bytes. Where that is not known, the last member's data may be cut off."""
+    position, long_name, pax = 0, None, {}
+    while True:
+        file.seek(position)
+        block = file.read(BLOCK)
+        if block == _ZERO:
+            if not _only_zeros(file):
+                yield Fault.TRAILING
+            return
+        if len(block) < BLOCK:
+            yield Fault.TRUNCATED  # every writer ends with blocks of zeros
+            return
+        size = _size(block, pax)
+        if size is None:
+            yield Fault.BROKEN
+            return
+        position += BLOCK
+        if position + size > length:
+            yield Fault.TRUNCATED
+            return
+        kind = block[156:157]
+        if kind in b"xgLK" and kind:
+            if size > _LARGEST_HEADER:
                 yield Fault.BROKEN
                 return
-            position += BLOCK
-            if position + size > length:
-                yield Fault.TRUNCATED
+            body = file.read(size)
+            if kind == b"L":
+                long_name = body.split(b"\0", 1)[0]
+            elif kind == b"x" and (pax := _pax(body)) is None:
+                yield Fault.BROKEN
                 return
-            kind = block[156:157]
-            if kind in b"xgLK" and kind:
-                if size > _LARGEST_HEADER:
-                    yield Fault.BROKEN
-                    return
-                body = file.read(size)
-                if kind == b"L":
-                    long_name = body.split(b"\0", 1)[0]
-                elif kind == b"x" and (pax := _pax(body)) is None:
-                    yield Fault.BROKEN
-                    return
-            else:
-                name = pax.get(b"path", _name(block) if long_name is None else long_name)
-                sparse = any(key.startswith(b"GNU.sparse") for key in pax)
-                yield Member(name, kind in (b"0", b"\0", b"7") and not sparse, kind == b"5", position, size)
-                long_name, pax = None, {}
-            position += size + -size % BLOCK
+        else:
+            name = pax.get(b"path", _name(block) if long_name is None else long_name)
+            sparse = any(key.startswith(b"GNU.sparse") for key in pax)
+            yield Member(name, kind in (b"0", b"\0", b"7") and not sparse, kind == b"5", position, size)
+            long_name, pax = None, {}
+        position += size + -size % BLOCK
 
 
 def _size(block: bytes, pax: dict[bytes, bytes]) -> int | None:

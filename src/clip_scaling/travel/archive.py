@@ -5,16 +5,19 @@ import io
 import lzma
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from ..core import paths
 from ..core.errors import UserError
 from ..core.files import atomic_path
+from ..subset.strict_tar import files
 
 # A dictionary that spans shards; bytes of images have no alignment.
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 64 << 20, "pb": 0}]
 _PIECE = 1 << 20  # bytes copied at a time
+_LARGEST = 8 << 30  # bytes of a file: the images of a study are one
+_XZ = b"\xfd7zXZ\0"
 _KEPT = re.compile(r"(packed/[\w.-]+|runs/[0-9a-f]{64}/[\w.-]+|checkpoints/[0-9a-f]{64}/[\w.-]+|evaluations/[\w.-]+)")
 
 
@@ -88,24 +91,31 @@ class _Joined(io.RawIOBase):
         return 0
 
 
-def contents(source: Path, mend: str) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of an archive, in its order. Raises UserError where it is none, or not whole."""
+def contents(source: Path, mend: str, place: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of an archive, in its order, once all of it was looked at: nothing of a refused one is unpacked.
+
+    Raises UserError where it is none, not whole or not as `written`, and what `place` raises for a name.
+    """
+    for name, _ in _files(source, mend):
+        place(name)
+    yield from _files(source, mend)
+
+
+def _files(source: Path, mend: str) -> Iterator[tuple[str, bytes]]:
     try:
-        with io.BufferedReader(_Joined(parts(source)), _PIECE) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
-            for member in tar:
-                if not member.isreg():
-                    raise ValueError(f"{member.name!r} is no plain file")
-                yield member.name, tar.extractfile(member).read()
+        with io.BufferedReader(_Joined(parts(source)), _PIECE) as file:
+            packed = file.peek(len(_XZ)).startswith(_XZ)
+            yield from files(lzma.open(file) if packed else file, largest=_LARGEST)
     except FileNotFoundError:
         raise UserError("no such file", where=source, mend=mend) from None
-    except (tarfile.TarError, lzma.LZMAError, ValueError, EOFError) as error:
+    except (lzma.LZMAError, ValueError, EOFError) as error:
         raise UserError(f"cannot be unpacked ({error})", where=source, mend=mend) from None
 
 
 def place(name: str, study: str) -> Path:
     """Where a file of an archive belongs here: in the cache, or in the study's data. Raises ValueError."""
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or str(path) != name:
         raise ValueError(f"unsafe name {name!r}")
     if path.parts[:2] == ("data", study) and len(path.parts) > 2:
         return paths.project_root() / path

@@ -92,22 +92,32 @@ def unpack(source: Path, study: str) -> None:
     """Put what `pack` wrote where it belongs. Files of another state of the study are replaced. Raises UserError."""
     tables: dict[str, np.ndarray] = {}
     try:
-        for name, content in tqdm(archive.contents(source, MEND), desc="unpack", unit="file", file=sys.stderr):
+        found = archive.contents(source, MEND, lambda name: _place(name, study))
+        for name, content in tqdm(found, desc="unpack", unit="file", file=sys.stderr):
             if name.startswith(_TABLE):
                 size, _, kind = name.removeprefix(_TABLE).partition("-")
                 shape = (int(np.frombuffer(content[:8], np.int64)[0]), int(size), int(size), *([3] * (kind != "grey")))
                 tables[f"{size}-{kind}"] = np.frombuffer(content, np.uint8, offset=8).reshape(shape)
             elif name.startswith(_ROWS):
-                size, _, file = name.removeprefix(_ROWS).partition("/")
-                table = Table(tables[f"{size}-grey"], tables[f"{size}-coloured"])
-                _unpack_shard(archive.place(f"packed/{file}", study), table, content)
+                size = name.removeprefix(_ROWS).partition("/")[0]
+                _unpack_shard(_place(name, study), Table(tables[f"{size}-grey"], tables[f"{size}-coloured"]), content)
             else:
-                archive.put(archive.place(name, study), content)
+                archive.put(_place(name, study), content)
     except (ValueError, KeyError, IndexError) as error:
         raise UserError(f"is no packed study {study} ({error})", where=source, mend=MEND) from None
 
 
+def _place(name: str, study: str) -> Path | None:
+    """Where a member belongs; None for a table, which is no file here. Raises ValueError."""
+    if name.startswith(_TABLE):
+        return None
+    return archive.place(f"packed/{name.partition('/')[2]}" if name.startswith(_ROWS) else name, study)
+
+
 def _unpack_shard(target: Path, table: Table, rows: bytes) -> None:
     if not target.is_file():  # its name is the hash of its content
+        numbers = np.frombuffer(rows, "<i4")
+        if (numbers < 0).any():
+            raise IndexError("a row below 0")
         with atomic_path(target) as temporary, open(temporary, "wb") as file:
-            np.save(file, table[np.frombuffer(rows, "<i4")], allow_pickle=False)
+            np.save(file, table[numbers], allow_pickle=False)

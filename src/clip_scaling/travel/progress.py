@@ -72,7 +72,7 @@ def load(source: Path, study: str) -> None:
     """Take in a progress file: a run finished here stays, a checkpoint stands beside those here. Raises UserError."""
     here = {path.parent.name for path in (paths.cache() / "runs").glob("*/record.json")}
     try:
-        for name, content in archive.contents(source, MEND):
+        for name, content in archive.contents(source, MEND, lambda name: archive.place(name, study)):
             target = archive.place(name, study)
             if not (name.startswith("runs/") and target.parent.name in here):
                 archive.put(target, content)
