@@ -6,7 +6,7 @@ from pathlib import Path
 from clip_scaling.subset.tarfiles import BLOCK, header
 
 _TERABYTES = 5 << 40
-_BINARY = b"\x80" + _TERABYTES.to_bytes(11, "big")  # a size, as GNU tar writes those above 8 GiB
+_EXPANDED = 1 << 30  # of a sparse file: one who follows the map fails the test, and does not fill the disk
 
 
 def _member(name: str, kind: bytes = tarfile.REGTYPE, content: bytes = b"x", **fields: object) -> bytes:
@@ -31,6 +31,11 @@ def _edited(name: str, size: int, *edits: tuple[int, bytes]) -> bytes:
     return bytes(block)
 
 
+def _binary(size: int) -> bytes:
+    """A size as GNU tar writes those above 8 GiB."""
+    return b"\x80" + size.to_bytes(11, "big")
+
+
 # What follows after good members; the name is one that would be taken.
 HOSTILE = {
     "absolute": lambda name: _member(f"/tmp/escaped/{name}"),
@@ -45,17 +50,17 @@ HOSTILE = {
     "block device": lambda name: _member(name, tarfile.BLKTYPE, b""),
     "pipe": lambda name: _member(name, tarfile.FIFOTYPE, b""),
     "unknown kind": lambda name: _member(name, b"Z", b""),
-    "GNU sparse": lambda name: _edited(name, 0, (156, b"S"), (257, b"ustar  \0"), (483, _BINARY)),
+    "GNU sparse": lambda name: _edited(name, 0, (156, b"S"), (257, b"ustar  \0"), (483, _binary(_EXPANDED))),
     "pax sparse": lambda name: _member(name, pax_headers={
-        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(_TERABYTES), "GNU.sparse.name": name}),
-    "old pax sparse": lambda name: _member(name, pax_headers={"GNU.sparse.size": str(_TERABYTES), "GNU.sparse.map": "0,1"}),
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(_EXPANDED), "GNU.sparse.name": name}),
+    "old pax sparse": lambda name: _member(name, pax_headers={"GNU.sparse.size": str(_EXPANDED), "GNU.sparse.map": "0,1"}),
     "newline": lambda name: _named(name.encode() + b"\nx"),
     "escape sequence": lambda name: _named(b"\x1b[2J" + name.encode()),
     "no UTF-8": lambda name: _named(b"\xff\xfe" + name.encode()),
     "name without end": lambda name: _named(b"a" * 5000 + name.encode()),
     "twice": lambda name: _named(name.encode()) * 2,
     "twice by a dot": lambda name: _named(name.encode()) + _named(b"./" + name.encode()),
-    "terabytes": lambda name: _edited(name, 0, (124, _BINARY)),
+    "terabytes": lambda name: _edited(name, 0, (124, _binary(_TERABYTES))),
     "terabytes by pax": lambda name: _member(name, content=b"", pax_headers={"size": str(_TERABYTES)}),
     "negative size": lambda name: _edited(name, 0, (124, b"-0000000001\0")),
     "no size": lambda name: _edited(name, 0, (124, b"nonsense!!!\0")),

@@ -87,6 +87,16 @@ def test_a_stream_gives_what_tarfile_gives(format):
     assert dict(files(_Trickle(_tar(members, format=format)), largest=0, wanted=lambda name: name == "a")) == {"a": b""}
 
 
+def test_of_a_tar_that_is_cut_off_only_whole_files_are_given():
+    content = _tar(GOOD)
+    for cut in range(0, 4 * 1024, 97):
+        found = {}
+        with pytest.raises(UnsafeTar, match="ends too early"):
+            for name, body in files(io.BytesIO(content[:cut]), largest=4096):
+                found[name] = body
+        assert found == {name: GOOD[name] for name in found}
+
+
 @given(st.lists(st.tuples(st.integers(0, 4000), st.integers(1, 255)), max_size=4), st.integers(0, 10_240))
 @settings(max_examples=300, deadline=None)
 def test_no_damage_gives_anything_but_whole_files_or_a_refusal(edits, cut):
