@@ -1,8 +1,6 @@
 """Icon sets in iconify's JSON form: read from the package's archive or a folder, filtered with reasons."""
 
-import json
 import re
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from ..core.errors import UserError
+from .cost import elements_drawn
+from .documents import Box, IconDocument, read_icon_sets
 
 # Licences under which a drawing may be rendered and trained on without conditions that reach the result.
 _LICENCES = {"MIT", "Apache-2.0", "CC-BY-4.0", "CC-BY-3.0", "CC0-1.0", "OFL-1.1", "ISC", "Unlicense", "MPL-2.0", "BSD-3-Clause"}
@@ -19,6 +19,7 @@ _LOGO_SETS = re.compile(
     r"|streamline-logos|cib|cryptocurrency.*|bxl|nonicons)$"
 )
 _LARGEST_BODY = 60_000  # characters; the renderer's time grows with it
+_USUAL_BOX = {"left": 0.0, "top": 0.0, "width": 16.0, "height": 16.0}
 _LARGEST_SIDE = 4_096  # of a view box; drawings beyond are faults
 # What makes a drawing do more than draw: scripts, handlers, foreign content, references to other files, entities.
 _ACTIVE = re.compile(
@@ -27,9 +28,9 @@ _ACTIVE = re.compile(
 # Hundreds of megabytes are searched: the pattern is asked only where one of these stands.
 _SUSPECT = ("<script", "<foreign", "<iframe", "<object", "<embed", "<image", "<style", "<text", "<!", "<?", "script:",
             " on", "\ton", "\non", "\"on", "'on", "href", "src", "url(", "< ")
-# Few bytes can keep the renderer busy for hours, or deepen its recursion until the process dies: copies of copies, noise
-# of a billion octaves, groups in groups. The icons that are used hold 163 closing tags and 84 copies at most.
-_MOST_CLOSED, _MOST_COPIES = 200, 128
+# Groups in groups deepen the renderer's recursion until the process dies, copies of copies keep it busy for hours. The
+# icons that are used hold 163 closing tags and draw 1,804 elements at most.
+_MOST_CLOSED, _MOST_DRAWN = 200, 10_000
 _ANIMATED = re.compile(r"<\s*(animate|set\b)", re.I)
 
 
@@ -43,7 +44,8 @@ class LeftOut(StrEnum):
     HIDDEN = "hidden by the packager"
     ANIMATED = "animated"
     LARGE = "drawing is too large"
-    COSTLY = "drawing nests or repeats too much, or makes noise"
+    BROKEN = "drawing is no well-formed XML"
+    COSTLY = "drawing nests or repeats too much, or holds a pattern or noise"
     ACTIVE = "drawing holds more than shapes (script, text, foreign file or entity)"
     SAME_BODY = "same drawing as another icon"
     UNNAMED = "name without a word"
@@ -90,29 +92,16 @@ class Collection:
     left_out_icons: Counter
 
 
-def read_documents(source: Path) -> Iterator[dict]:
-    """JSON documents of the icon sets, from the package's archive or from a folder of *.json. Raises UserError."""
-    try:
-        if source.is_dir():
-            for path in sorted(source.glob("*.json")):
-                yield json.loads(path.read_text(encoding="utf-8"))
-            return
-        with tarfile.open(source, "r|gz") as archive:
-            for member in archive:
-                if re.fullmatch(r"package/json/[a-z0-9-]+\.json", member.name) and member.isfile():
-                    yield json.load(archive.extractfile(member))
-    except (json.JSONDecodeError, tarfile.TarError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(f"holds a broken icon set ({error})", where=source, mend="remove it and run the command again") from None
-
-
 def collect(source: Path) -> Collection:
     """Read every set of `source` and keep what may be used. Order: by key, whatever the archive's order."""
     icons, sets, left_sets, left_icons = [], {}, {}, Counter()
-    for document in read_documents(source):
+    for document in read_icon_sets(source):
         icon_set = _icon_set(document)
+        if icon_set.prefix in sets or icon_set.prefix in left_sets:
+            raise UserError(f"holds two icon sets {icon_set.prefix!r}", where=source, mend="leave one of the two out")
         if reason := _set_reason(icon_set):
             left_sets[icon_set.prefix] = reason
-            left_icons[reason] += len(document["icons"])
+            left_icons[reason] += len(document.icons)
             continue
         sets[icon_set.prefix] = icon_set
         for icon, reason in _icons(document):
@@ -126,13 +115,12 @@ def collect(source: Path) -> Collection:
     return Collection(unique, sets, left_sets, left_icons)
 
 
-def _icon_set(document: dict) -> IconSet:
-    info = document.get("info", {})
-    license_ = info.get("license", {})
+def _icon_set(document: IconDocument) -> IconSet:
+    info = document.info
     return IconSet(
-        prefix=document["prefix"], title=info.get("name", document["prefix"]), author=info.get("author", {}).get("name", ""),
-        license=license_.get("spdx", ""), license_url=license_.get("url", ""), category=info.get("category") or "",
-        palette=bool(info.get("palette")), suffixes=tuple(key for key in document.get("suffixes", {}) if key),
+        prefix=document.prefix, title=document.prefix if info.name is None else info.name, author=info.author.name,
+        license=info.license.spdx, license_url=info.license.url, category=info.category or "", palette=info.palette,
+        suffixes=tuple(key for key in document.suffixes if key),
     )
 
 
@@ -148,14 +136,18 @@ def _set_reason(icon_set: IconSet) -> LeftOut | None:
     return None
 
 
-def _icons(document: dict) -> Iterator[tuple[Icon, LeftOut | None]]:
-    default = {side: document.get(side, 16) for side in ("width", "height")} | {
-        side: document.get(side, 0) for side in ("left", "top")}
-    categories = {name: category for category, names in document.get("categories", {}).items() for name in names}
-    for name, entry in document["icons"].items():
-        box = tuple(float(entry.get(side, default[side])) for side in ("left", "top", "width", "height"))
-        icon = Icon(document["prefix"], name, entry.get("body", ""), box, categories.get(name, ""))
-        yield icon, _icon_reason(icon, bool(entry.get("hidden")))
+def _icons(document: IconDocument) -> Iterator[tuple[Icon, LeftOut | None]]:
+    categories = {name: category for category, names in document.categories.items() for name in names}
+    for name, drawing in document.icons.items():
+        icon = Icon(document.prefix, name, drawing.body, _view_box(drawing, document), categories.get(name, ""))
+        yield icon, _icon_reason(icon, drawing.hidden)
+
+
+def _view_box(*boxes: Box) -> tuple[float, float, float, float]:
+    """Each side from the first of `boxes` that names it."""
+    return tuple(
+        next((side for box in boxes if (side := getattr(box, name)) is not None), usual) for name, usual in _USUAL_BOX.items()
+    )
 
 
 def _icon_reason(icon: Icon, hidden: bool) -> LeftOut | None:
@@ -169,9 +161,7 @@ def _icon_reason(icon: Icon, hidden: bool) -> LeftOut | None:
         return LeftOut.ANIMATED
     if _is_active(icon.body):
         return LeftOut.ACTIVE
-    if _is_costly(icon.body):
-        return LeftOut.COSTLY
-    return None if re.search("[a-z]", icon.name) else LeftOut.UNNAMED
+    return _cost_reason(icon.body) or (None if re.search("[a-z]", icon.name) else LeftOut.UNNAMED)
 
 
 def _is_active(body: str) -> bool:
@@ -179,9 +169,15 @@ def _is_active(body: str) -> bool:
     return any(word in lower for word in _SUSPECT) and bool(_ACTIVE.search(lower))
 
 
-def _is_costly(body: str) -> bool:
-    copies = body.count("<use") + body.count(":use")
-    return body.count("</") > _MOST_CLOSED or copies > _MOST_COPIES or "feTurbulence" in body
+def _cost_reason(body: str) -> LeftOut | None:
+    if body.count("</") > _MOST_CLOSED:
+        return LeftOut.COSTLY
+    if body.count("<") <= _MOST_CLOSED and not any(word in body for word in ("url(", "href", "&")):
+        return None  # most: too few elements to be deep, and none refers to another
+    try:
+        return LeftOut.COSTLY if elements_drawn(body) > _MOST_DRAWN else None
+    except ValueError:
+        return LeftOut.BROKEN
 
 
 def _without_same_bodies(icons: list[Icon]) -> list[Icon]:

@@ -2,10 +2,12 @@
 
 import io
 import os
+import resource
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from .icons import Icon, LeftOut
 _INK, _PAPER = "#1a1a1a", "#ffffff"
 _CHUNK = 256
 _VISIBLE = [255 if value > 24 else 0 for value in range(256)]
+_LONGEST = 5  # seconds of a processor for a drawing: of the icons that are used none takes a tenth of one
+_LARGEST = 2 << 30  # bytes that a process may ask for beyond what it began with
+_MOST_KILLED = 32  # drawings of a chunk
 SIDE = 16  # of the blurred picture that near-duplicates are compared by
 
 
@@ -81,28 +86,75 @@ def blurred_ink(picture) -> np.ndarray | None:
     return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.uint8).reshape(-1)
 
 
-def _render_chunk(icons: Sequence[Icon], size: int) -> list[Render]:
-    return [render(icon, size) for icon in icons]
-
-
 def render_all(icons: Sequence[Icon], size: int, workers: int | None = None) -> Iterator[Render]:
     """Render in order, several processes side by side; the result does not depend on how many.
 
-    Raises UserError where a process is killed.
+    A drawing that kills its process, or takes it longer than `_LONGEST`, is one that could not be rendered. Raises
+    UserError where so many do that it is not the drawings' fault.
     """
     from tqdm import tqdm
 
     chunks = [icons[start : start + _CHUNK] for start in range(0, len(icons), _CHUNK)]
-    with (
-        tqdm(total=len(icons), desc="rendering", unit="icon", unit_scale=True, mininterval=1) as bar,
-        ProcessPoolExecutor(workers or os.cpu_count()) as pool,
-    ):
-        try:
-            for renders in pool.map(_render_chunk, chunks, [size] * len(chunks)):
-                bar.update(len(renders))
-                yield from renders
-        except (KeyboardInterrupt, GeneratorExit):
-            pool.shutdown(wait=False, cancel_futures=True)  # else leaving would wait for every icon
-            raise
-        except BrokenProcessPool:
-            raise UserError("a rendering process was killed", mend="free memory, or give fewer --workers, and run it again") from None
+    with tqdm(total=len(icons), desc="rendering", unit="icon", unit_scale=True, mininterval=1) as bar:
+        for renders in _rendered(chunks, size, workers or os.cpu_count()):
+            bar.update(len(renders))
+            yield from renders
+
+
+def _rendered(chunks: Sequence[Sequence[Icon]], size: int, workers: int) -> Iterator[list[Render]]:
+    """Renders of each chunk, in order. A chunk is rendered one by one if a process dies while it is waited for."""
+    done = 0
+    while done < len(chunks):
+        with ProcessPoolExecutor(workers, initializer=_confine) as pool:
+            try:
+                for renders in pool.map(_render_chunk, chunks[done:], [size] * (len(chunks) - done)):
+                    done += 1
+                    yield renders
+            except (KeyboardInterrupt, GeneratorExit):
+                pool.shutdown(wait=False, cancel_futures=True)  # else leaving would wait for every icon
+                raise
+            except BrokenProcessPool:
+                pass
+        if done < len(chunks):
+            yield _one_by_one(chunks[done], size)
+            done += 1
+
+
+def _one_by_one(icons: Sequence[Icon], size: int) -> list[Render]:
+    """The same where some drawing kills its process: that one is told by being alone, and the next has a new process."""
+    renders, killed = [], 0
+    while len(renders) < len(icons):
+        with ProcessPoolExecutor(1, initializer=_confine) as pool:
+            try:
+                for icon in icons[len(renders) :]:
+                    renders += pool.submit(_render_chunk, [icon], size).result()
+            except BrokenProcessPool:
+                renders.append(Render(b"", None, LeftOut.RENDER_FAILED))
+                killed += 1
+        if killed > _MOST_KILLED:
+            raise UserError(f"{killed} rendering processes were killed, one after the other",
+                            mend="free memory, or give fewer --workers, and run it again")
+    return renders
+
+
+def _render_chunk(icons: Sequence[Icon], size: int) -> list[Render]:
+    renders = []
+    for icon in icons:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + _LONGEST)
+        renders.append(render(icon, size))
+    return renders
+
+
+def _confine() -> None:
+    """Let a drawing that asks for gigabytes end its process, not the machine; without a picture of that memory."""
+    _limit(resource.RLIMIT_CORE, 0)
+    statm = Path("/proc/self/statm")
+    if statm.is_file():  # elsewhere no process can tell what it has mapped so far
+        mapped = int(statm.read_text().split()[0]) * resource.getpagesize()
+        _limit(resource.RLIMIT_AS, mapped + _LARGEST)
+
+
+def _limit(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
