@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clip_scaling.core.errors import UserError
-from clip_scaling.subset.reader import Conversion, Refusal, ShardReader
+from clip_scaling.subset.reader import ShardReader
+from clip_scaling.subset.samples import LONGEST_WORDS, Conversion, Refusal, plain_caption
 from odd_files import make_odd
 
 
@@ -109,7 +110,10 @@ def test_duplicate_keys_are_refused(tmp_path):
     ([("x.txt", b"words")], Refusal.NO_IMAGE),
     (pair("x", caption=b" \n "), Refusal.NO_CAPTION),
     (pair("x", caption=b"\xff\xfe"), Refusal.CAPTION_ENCODING),
-    (pair("x", caption=b"w" * (1 << 20)), Refusal.CAPTION_LONG),
+    (pair("x", caption=b"w" * (1 << 20)), Refusal.CAPTION_LONG), (pair("x", caption=b"w " * (1 << 15) + b"w"), Refusal.CAPTION_LONG),
+    (pair("x", caption=b"w" * 1_001), Refusal.CAPTION_WORDS), (pair("x", caption=b"w" * 65_000), Refusal.CAPTION_WORDS),
+    (pair("x", caption=b" ".join([b"w" * 500] * 5)), Refusal.CAPTION_WORDS), (pair("x", caption="星".encode() * 20_000), Refusal.CAPTION_WORDS),
+    ([("x.png", GOOD), ("x.json", b'{"caption": "%s"}' % (b"w" * 65_000))], Refusal.CAPTION_WORDS),
     (pair("x", image=b""), Refusal.IMAGE_EMPTY),
     (pair("x", image=encoded(picture(size=1))), Refusal.IMAGE_TINY),
     (pair("x", image=b"GIF89a" + bytes(40)), Refusal.IMAGE_BROKEN),
@@ -186,6 +190,35 @@ def test_control_characters_become_blanks_and_html_stays_text(tmp_path):
     pairs, counts = read(shard(tmp_path / "0.tar", pair("x", caption="a\x00b\x1b[2J\n<script>alert(1)</script>".encode())))
     assert pairs[0].caption == "a b [2J <script>alert(1)</script>"
     assert counts.converted == {Conversion.CONTROL_CHARACTERS: 1}
+
+
+def longest_captions():
+    """Captions at the limit: one word, many words, of letters that many or few merges join."""
+    random = np.random.default_rng(0)
+    for letters in ("abcdefghijklmnopqrstuvwxyz", "aeiournst", "абвгдежзиклмноп", "星月日火水木金土山川", "éèàùâêîôûçñü", "ﬁﬂﬀﬃﬄ", "😀😁😂😃😄"):
+        for length in (15, 100, 300, 1_000):
+            most = min(LONGEST_WORDS // length**2, 65_536 // (length * len(letters[0].encode()) + 1))
+            yield " ".join("".join(random.choice(list(letters), length)) for _ in range(most))
+
+
+def test_the_longest_captions_take_a_tokenizer_less_than_a_second():
+    pytest.importorskip("torch")
+    from clip_scaling.train.openclip import open_clip
+
+    tokenizer = open_clip.SimpleTokenizer()  # more merges, and slower, than ours
+    tokenizer(["warm up"])
+    for caption in longest_captions():
+        assert plain_caption(caption).value == caption
+        begun = time.process_time()
+        tokenizer([caption])
+        assert time.process_time() - begun < 1
+
+
+def test_usual_long_captions_are_kept(tmp_path):
+    """An address of 900 characters, a page of prose, a page of Chinese with its line breaks."""
+    usual = ["see https://example.org/?" + "q=1&" * 220, "the quick brown fox jumps over the lazy dog " * 1_400, ("星" * 40 + "\n") * 300]
+    pairs, counts = read(shard(tmp_path / "0.tar", [part for n, text in enumerate(usual) for part in pair(f"k{n}", caption=text.encode())]))
+    assert len(pairs) == 3 and not counts.refused
 
 
 def test_the_metadata_caption_stands_in(tmp_path):

@@ -5,7 +5,6 @@ in a shard is trusted: what cannot be a pair is refused with a reason and counte
 converted and counted, nothing is executed, and no number in a file makes the reader allocate or wait beyond its limits.
 """
 
-import io
 import json
 import os
 import re
@@ -13,64 +12,19 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import UserError
+from .samples import LARGEST_CAPTION, LARGEST_IMAGE, LARGEST_METADATA, Refusal, Refused, picture, plain_caption
 from .tarfiles import Fault, Member, members
 
 IMAGES = frozenset(("jpg", "jpeg", "png", "webp"))
 LARGEST_SHARD = 64 << 30  # bytes
-LARGEST_IMAGE = 64 << 20  # bytes
-LARGEST_CAPTION = 64 << 10  # bytes
-LARGEST_METADATA = 1 << 20  # bytes
-LARGEST_PIXELS = 64_000_000  # width x height, looked at before a pixel is decoded
-SMALLEST_SIDE = 4  # pixels: spacers and tracking dots are no pictures
-MOST_SCANS = 100  # of a progressive JPEG: usual are 10; each costs as much as the whole picture, and few bytes
 _MOST_FIELDS = 8  # members kept of a key: more than the three kinds is a duplicate whatever they are
 _EXAMPLES = 3
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _UNSAFE = re.compile(r"^[/\\]|(?:^|/)\.\.(?:/|$)|:\\|[\x00-\x1f\x7f-\x9f]")
-
-
-class Refusal(StrEnum):
-    """Why a shard ended early, a member was not used, or a pair is none."""
-
-    SHARD_TRUNCATED = "the tar ends too early"
-    SHARD_BROKEN = "the tar has a broken header"
-    SHARD_TRAILING = "the tar has data after its end mark"
-    MEMBER_UNSAFE_NAME = "name is absolute, leaves the folder or holds control characters"
-    MEMBER_NAME_ENCODING = "name is no UTF-8"
-    MEMBER_NOT_A_FILE = "link, device or sparse file"
-    MEMBER_FOREIGN = "neither image, caption nor metadata"
-    DUPLICATE_KEY = "key stands twice in the shard"
-    NO_IMAGE = "no image"
-    NO_CAPTION = "no caption, or an empty one"
-    IMAGE_EMPTY = "image of 0 bytes"
-    IMAGE_LARGE = "image has too many bytes or pixels"
-    IMAGE_SLOW = "JPEG has more than 100 scans"
-    IMAGE_TINY = "image is smaller than 4 pixels"
-    IMAGE_BROKEN = "image cannot be decoded"
-    CAPTION_LONG = "caption or metadata is too long"
-    CAPTION_ENCODING = "caption is no UTF-8"
-    METADATA_BROKEN = "metadata are no JSON object, and there is no other caption"
-
-    @property
-    def of_pair(self) -> bool:
-        """Whether it stands for a pair that was lost, not for a member beside pairs or an end."""
-        return not self.name.startswith(("SHARD_", "MEMBER_"))
-
-
-class Conversion(StrEnum):
-    """What was changed on the way to RGB and plain text."""
-
-    MODE = "palette, grey or CMYK to RGB"
-    ALPHA = "transparency laid on white"
-    DEPTH = "16 bits to 8"
-    FIRST_FRAME = "first frame of an animation"
-    CONTROL_CHARACTERS = "control characters in a caption to blanks"
 
 
 @dataclass(frozen=True)
@@ -108,11 +62,6 @@ class Counts:
         }
 
 
-class _Refused(Exception):
-    def __init__(self, reason: Refusal):
-        self.reason = reason
-
-
 class ShardReader:
     """Iterate over the pairs of `shards`, in order; `counts` says what was refused or converted, and why.
 
@@ -140,9 +89,9 @@ class ShardReader:
             self.counts.groups += 1
             try:
                 if key in seen or len(fields) != len({kind for kind, _ in fields}):
-                    raise _Refused(Refusal.DUPLICATE_KEY)
+                    raise Refused(Refusal.DUPLICATE_KEY)
                 pair = self._pair(key, dict(fields), file)
-            except _Refused as refused:
+            except Refused as refused:
                 self.counts.refuse(refused.reason, f"{shard.name}: {key}")
             else:
                 self.counts.pairs += 1
@@ -160,7 +109,7 @@ class ShardReader:
                 continue
             try:
                 key, kind = _named(member)
-            except _Refused as refused:
+            except Refused as refused:
                 name = member.name[:80].decode(errors="backslashreplace")
                 self.counts.refuse(refused.reason, f"{shard.name}: {name!r}")
                 continue
@@ -176,13 +125,13 @@ class ShardReader:
     def _pair(self, key: str, fields: dict[str, Member], file) -> Pair:
         caption = self._caption(fields, file)
         if "image" not in fields:
-            raise _Refused(Refusal.NO_IMAGE)
+            raise Refused(Refusal.NO_IMAGE)
         if not self._images:
             return Pair(key, None, caption)
         content = _read(file, fields["image"], LARGEST_IMAGE, Refusal.IMAGE_LARGE)
-        if not content:
-            raise _Refused(Refusal.IMAGE_EMPTY)
-        return Pair(key, self._decode(content), caption)
+        found = picture(content)
+        self.counts.converted.update(found.conversions)
+        return Pair(key, np.asarray(found.value), caption)
 
     def _caption(self, fields: dict[str, Member], file) -> str:
         """The text member, else `caption` of the metadata; in one line without control characters."""
@@ -192,41 +141,13 @@ class ShardReader:
             elif "json" in fields:
                 text = _described(_read(file, fields["json"], LARGEST_METADATA, Refusal.CAPTION_LONG))
             else:
-                raise _Refused(Refusal.NO_CAPTION)
+                raise Refused(Refusal.NO_CAPTION)
             text.encode("utf-8")  # JSON can smuggle half a surrogate pair
         except UnicodeError:
-            raise _Refused(Refusal.CAPTION_ENCODING) from None
-        if len(text) > LARGEST_CAPTION:
-            raise _Refused(Refusal.CAPTION_LONG)
-        plain = _CONTROL.sub(" ", text)
-        line = " ".join(plain.split())
-        if not line:
-            raise _Refused(Refusal.NO_CAPTION)
-        if plain != text:
-            self.counts.converted[Conversion.CONTROL_CHARACTERS] += 1
-        return line
-
-    def _decode(self, content: bytes) -> np.ndarray:
-        from PIL import Image
-
-        if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MOST_SCANS:
-            raise _Refused(Refusal.IMAGE_SLOW)
-        try:
-            with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as image:
-                _fits(image.size)
-                conversions = []
-                if getattr(image, "n_frames", 1) > 1:
-                    conversions.append(Conversion.FIRST_FRAME)
-                pixels, how = _rgb(image)
-        except _Refused:
-            raise
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise _Refused(Refusal.IMAGE_LARGE) from None
-        except Exception:  # decoders raise whatever a stranger's bytes lead them to; none of it may stop the reader
-            raise _Refused(Refusal.IMAGE_BROKEN) from None
-        if conversions or how:
-            self.counts.converted.update([*conversions, *how])
-        return pixels
+            raise Refused(Refusal.CAPTION_ENCODING) from None
+        found = plain_caption(text)
+        self.counts.converted.update(found.conversions)
+        return found.value
 
 
 def refuse_odd_file(path: Path) -> None:
@@ -254,22 +175,22 @@ def safe_name(member: Member) -> str | Refusal:
 
 
 def _named(member: Member) -> tuple[str, str]:
-    """Key and kind of a member. Raises _Refused."""
+    """Key and kind of a member. Raises Refused."""
     name = safe_name(member)
     if isinstance(name, Refusal):
-        raise _Refused(name)
+        raise Refused(name)
     folder, slash, last = name.rpartition("/")
     stem, _, extension = last.partition(".")
     extension = extension.lower()
     kind = "image" if extension in IMAGES else extension
     if not stem or kind not in ("image", "txt", "json"):
-        raise _Refused(Refusal.MEMBER_FOREIGN)
+        raise Refused(Refusal.MEMBER_FOREIGN)
     return folder + slash + stem, kind
 
 
 def _read(file, member: Member, limit: int, reason: Refusal) -> bytes:
     if member.size > limit:
-        raise _Refused(reason)
+        raise Refused(reason)
     file.seek(member.offset)
     return file.read(member.size)
 
@@ -281,36 +202,8 @@ def _described(content: bytes) -> str:
     except UnicodeError:
         raise
     except (ValueError, RecursionError):
-        raise _Refused(Refusal.METADATA_BROKEN) from None
+        raise Refused(Refusal.METADATA_BROKEN) from None
     caption = value.get("caption") if isinstance(value, dict) else None
     if not isinstance(caption, str):
-        raise _Refused(Refusal.NO_CAPTION if isinstance(value, dict) else Refusal.METADATA_BROKEN)
+        raise Refused(Refusal.NO_CAPTION if isinstance(value, dict) else Refusal.METADATA_BROKEN)
     return caption
-
-
-def _fits(size: tuple[int, int]) -> None:
-    width, height = size
-    if width * height > LARGEST_PIXELS:
-        raise _Refused(Refusal.IMAGE_LARGE)
-    if min(width, height) < SMALLEST_SIDE:
-        raise _Refused(Refusal.IMAGE_TINY)
-
-
-def _rgb(image) -> tuple[np.ndarray, list[Conversion]]:
-    """Pixels uint8 [height, width, 3] of the first frame; orientation and colour profiles are not applied (open_clip).
-
-    Transparency is laid on white, as img2dataset does: the colours beneath are whatever an editor left there.
-    """
-    from PIL import Image
-
-    clear = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
-    if image.mode == "RGB" and not clear:
-        return np.asarray(image), []
-    if image.mode.startswith("I") or image.mode == "F":  # 16 bits: PIL would clip, not scale
-        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2), [Conversion.DEPTH]
-    if clear:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return np.asarray(Image.alpha_composite(white, layer).convert("RGB")), [Conversion.ALPHA]
-    return np.asarray(image.convert("RGB")), [Conversion.MODE]
