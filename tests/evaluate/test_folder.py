@@ -38,7 +38,7 @@ def test_reads_labels_in_the_order_of_the_tars(classification):
 
 def test_decoded_once_for_equal_content(classification, tmp_path, monkeypatch):
     first = read_split(open_folder(classification), "test", GEOMETRY)
-    monkeypatch.setattr(subject, "_image", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(subject, "read_image", lambda *_: pytest.fail("decoded again"))
     again = read_split(open_folder(classification), "test", GEOMETRY)
     assert again.content == first.content and (again.images == first.images).all()
 
@@ -96,7 +96,7 @@ def whole(make) -> dict[str, bytes]:
     [
         ({"cls": b"1"}, "has no image"),
         ({"png": b"whole"}, "has no cls"),
-        ({"png": b"no image", "cls": b"1"}, "is no readable image"),
+        ({"png": b"no image", "cls": b"1"}, "is no usable image"),
         ({"png": b"whole", "cls": b"2"}, "class of sample s00001 is '2'"),
         ({"png": b"whole", "cls": b"-1"}, "class of sample s00001 is '-1'"),
         ({"png": b"whole", "cls": b"\xff"}, "class of sample"),

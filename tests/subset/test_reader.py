@@ -18,16 +18,7 @@ from clip_scaling.core.errors import UserError
 from clip_scaling.subset.reader import ShardReader
 from clip_scaling.subset.samples import LONGEST_WORDS, Conversion, Refusal, plain_caption
 from odd_files import make_odd
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def picture(seed: int = 0, size: int = 16) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8))
+from odd_images import CONVERTED, CORRUPT_EXIF, bomb, encoded, picture
 
 
 GOOD = encoded(picture())
@@ -130,36 +121,12 @@ def test_what_is_no_pair_is_refused_with_its_reason(tmp_path, parts, reason):
     assert refused_between_good(tmp_path, parts) == {reason: 1}
 
 
-def bomb(side: int) -> bytes:
-    """A valid PNG of side x side grey pixels, compressed to little."""
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    compress = zlib.compressobj(9)
-    rows = b"".join(compress.compress(bytes(side + 1)) for _ in range(64)) + compress.flush()  # the rest would follow
-    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
 @pytest.mark.parametrize("side", [50_000, 10_000, 8_001])
 def test_bombs_are_refused_before_a_pixel_is_decoded(tmp_path, side):
     assert refused_between_good(tmp_path, pair("x", image=bomb(side))) == {Refusal.IMAGE_LARGE: 1}
 
 
-@pytest.mark.parametrize(("image", "conversion"), [
-    (encoded(picture().convert("P")), Conversion.MODE),
-    (encoded(picture().convert("L")), Conversion.MODE),
-    (encoded(picture().convert("RGBA")), Conversion.ALPHA),
-    (encoded(picture().convert("LA")), Conversion.ALPHA),
-    (encoded(picture().convert("P"), transparency=3), Conversion.ALPHA),
-    (encoded(picture(), transparency=(1, 2, 3)), Conversion.ALPHA),
-    (encoded(Image.new("RGBA", (16, 16), (9, 9, 9, 99)), "WEBP", lossless=True), Conversion.ALPHA),
-    (encoded(picture().convert("1")), Conversion.MODE),
-    (encoded(picture().convert("CMYK"), "JPEG", quality=95), Conversion.MODE),
-    (encoded(Image.fromarray(np.full((16, 16), 40_000, np.uint16))), Conversion.DEPTH),
-    (encoded(picture(), save_all=True, append_images=[picture(1)]), Conversion.FIRST_FRAME),
-    (encoded(picture(), "WEBP", lossless=True, save_all=True, append_images=[picture(1)]), Conversion.FIRST_FRAME),
-])
+@pytest.mark.parametrize(("image", "conversion"), CONVERTED)
 def test_other_kinds_of_image_become_rgb_and_are_counted(tmp_path, image, conversion):
     pairs, counts = read(shard(tmp_path / "0.tar", pair("x", image)))
     assert pairs[0].image.shape == (16, 16, 3)
@@ -180,8 +147,7 @@ def test_an_animation_gives_its_first_frame(tmp_path):
 
 
 def test_corrupt_exif_does_no_harm(tmp_path):
-    jpeg = encoded(picture(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff" + b"\xff" * 60)
-    pairs, counts = read(shard(tmp_path / "0.tar", [("x.jpg", jpeg), ("x.txt", b"x")]))
+    pairs, counts = read(shard(tmp_path / "0.tar", [("x.jpg", CORRUPT_EXIF), ("x.txt", b"x")]))
     assert len(pairs) == 1
     assert not counts.refused
 

@@ -4,12 +4,12 @@
     SPLIT/nshards.txt  SPLIT/0.tar ...   a sample is key.png|jpg|jpeg|webp with key.cls, key.npy or key.txt
 """
 
-import io
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -18,21 +18,14 @@ import numpy as np
 from ..core import paths
 from ..core.errors import UserError, short
 from ..core.files import atomic_path, digest, sha256, write_json
-from ..subset.reader import LARGEST_PIXELS, MOST_SCANS, Refusal, refuse_odd_file, safe_name
-from ..subset.tarfiles import Fault, members
+from ..subset.reader import refuse_odd_file
+from ..subset.samples import Refused, plain_caption
+from .samples import Kind, index, read_image, read_label
 
-IMAGES = ("webp", "png", "jpg", "jpeg")
-_LARGEST_FIELD = 64 << 20  # bytes of one image or label: more is no evaluation sample
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LARGEST_TEXT = 16 << 20  # characters of a list of names
-_LONGEST_SIDES = 200  # an image's longer side by its shorter
-_PACKING = 1  # raise when packed content changes for equal input
-
-
-class Kind(Enum):
-    CLASSIFICATION = "classification"
-    MULTILABEL = "multilabel"
-    RETRIEVAL = "retrieval"
+_MOST_PROMPTS = 10_000_000  # classes x templates: ImageNet-21k with 80 templates has 1.7 million
+_PACKING = 2  # raise when packed content changes for equal input
 
 
 @dataclass(frozen=True)
@@ -62,12 +55,14 @@ class Geometry:
 @dataclass(frozen=True)
 class Items:
     """A packed split. images: uint8 [N, H, W, 3] on disk; labels: [N] whole or [N, C] 0/1, or None;
-    captions: one tuple of sentences an image, or None; content: digest that names this content."""
+    captions: one tuple of sentences an image, or None; content: digest that names this content; counts: how many samples
+    were converted, or members passed over, and why."""
 
     images: np.ndarray
     labels: np.ndarray | None
     captions: tuple[tuple[str, ...], ...] | None
     content: str
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,14 +81,27 @@ def open_folder(path: Path) -> Folder:
         raise UserError(f"unknown type {word[0]!r}", where=path / "dataset_type.txt", mend=f"known: {known}") from None
     if kind is Kind.RETRIEVAL:
         return Folder(path, path.name, kind, (), ())
-    templates = _lines(path / "zeroshot_classification_templates.txt", optional=True)
+    classnames = _lines(path / "classnames.txt")
+    return Folder(path, path.name, kind, classnames, _templates(path / "zeroshot_classification_templates.txt", classnames))
+
+
+def _templates(path: Path, classnames: tuple[str, ...]) -> tuple[str, ...]:
+    """Templates, none where there is no such file. Raises UserError where prompts would be too long or too many."""
+    templates = _lines(path, optional=True)
+    longest = max(classnames, key=len)
     for template in templates:
         if "{c}" not in template:
-            raise UserError(
-                f"template {template!r} has no place for the class",
-                where=path / "zeroshot_classification_templates.txt", mend="write {c} where the name goes",
-            )
-    return Folder(path, path.name, kind, _lines(path / "classnames.txt"), templates)
+            what = f"template {short(template)!r} has no place for the class"
+            raise UserError(what, where=path, mend="write {c} where the name goes")
+        try:
+            plain_caption(template.replace("{c}", longest))
+        except Refused as refused:
+            what = f"template {short(template)!r} with class {short(longest)!r}: {refused}"
+            raise UserError(what, where=path, mend="write {c} once, and shorter names") from None
+    if len(templates) * len(classnames) > _MOST_PROMPTS:
+        what = f"{len(templates):,} templates for {len(classnames):,} classes are more than {_MOST_PROMPTS:,} prompts"
+        raise UserError(what, where=path, mend="write fewer")
+    return templates
 
 
 def _lines(path: Path, *, optional: bool = False) -> tuple[str, ...]:
@@ -111,7 +119,8 @@ def _lines(path: Path, *, optional: bool = False) -> tuple[str, ...]:
         raise UserError("has an empty line" if lines else "is empty", where=path, mend="one entry a line")
     odd = next((line for line in lines if _CONTROL.search(line) or len(line) > 1000), None)
     if odd is not None:  # ImageNet has two classes of one name, so a name may stand twice
-        raise UserError(f"has control characters or a line too long in {short(odd)!r}", where=path, mend="write plain names, one a line")
+        what = f"has control characters or a line too long in {short(odd)!r}"
+        raise UserError(what, where=path, mend="write plain names, one a line")
     return lines
 
 
@@ -164,15 +173,25 @@ def read_split(folder: Folder, split: str, geometry: Geometry) -> Items:
         with FileLock(target.with_suffix(".lock")):
             if not beside.is_file():
                 _pack(folder, found, geometry, target, beside)
-    fields = json.loads(beside.read_text(encoding="utf-8"))
+    packed = json.loads(beside.read_text(encoding="utf-8"))
+    fields, counts = packed["fields"], packed["counts"]
+    if counts:
+        say_once(f"{folder.name}, {split}: " + ", ".join(f"{what} ({count:,})" for what, count in counts.items()))
     images = np.load(target, mmap_mode="r", allow_pickle=False)
     if folder.kind is Kind.RETRIEVAL:
-        return Items(images, None, tuple(tuple(captions) for captions in fields), name)
-    return Items(images, np.asarray(fields, dtype=np.int64), None, name)
+        return Items(images, None, tuple(tuple(captions) for captions in fields), name, counts)
+    return Items(images, np.asarray(fields, dtype=np.int64), None, name, counts)
+
+
+@cache
+def say_once(sentence: str) -> None:
+    """To standard error, once a process and not once a model."""
+    print(sentence, file=sys.stderr)
 
 
 def _pack(folder: Folder, found: list[Path], geometry: Geometry, target: Path, beside: Path) -> None:
-    samples = [(path, sample) for path in found for sample in _index(path)]
+    counts: Counter = Counter()
+    samples = [(path, sample) for path in found for sample in index(path, counts)]
     if not samples:
         raise UserError("holds no sample", where=found[0], mend="prepare the evaluation set again")
     resize = _resizer(geometry)
@@ -183,94 +202,9 @@ def _pack(folder: Folder, found: list[Path], geometry: Geometry, target: Path, b
         np.lib.format.write_array_header_1_0(packed, about)
         for path, sample in samples:
             with open(path, "rb") as file:
-                packed.write(np.ascontiguousarray(_image(file, sample, path, resize)))
-                fields.append(_field(file, sample, path, folder))
-    write_json(beside, fields)
-
-
-def _index(path: Path) -> Iterator[dict]:
-    """Samples of a tar, grouped as webdataset does: {"key": name, "image" | "cls" | "txt" | "npy": (offset, size)}."""
-    sample: dict = {}
-    seen: set[tuple[str, str]] = set()
-    for member in members(path):
-        if isinstance(member, Fault):
-            raise UserError(f"is no whole tar ({member.value})", where=path, mend="prepare the evaluation set again")
-        if member.folder:
-            continue
-        name = safe_name(member)
-        if isinstance(name, Refusal):
-            raise UserError(f"member {short(member.name.decode(errors='replace'))!r}: {name}", where=path, mend="make the tar anew without it")
-        folder, _, name = name.rpartition("/")
-        stem, _, extension = name.partition(".")
-        if not stem or not extension:
-            continue
-        if member.size > _LARGEST_FIELD:
-            raise UserError(f"{short(name)} has {member.size} bytes", where=path, mend="leave the sample out")
-        key, extension = (folder, stem), extension.lower()
-        if sample and sample["key"] != key:
-            yield sample
-            sample = {}
-        field = "image" if extension in IMAGES else extension
-        if field in sample or (not sample and key in seen):
-            raise UserError(f"sample {short(stem)} stands twice", where=path, mend="leave one of the two out")
-        seen.add(key)
-        sample |= {"key": key, field: (member.offset, member.size)}
-    if sample:
-        yield sample
-
-
-def _read(file: io.BufferedReader, sample: dict, field: str, path: Path) -> bytes:
-    if field not in sample:
-        raise UserError(f"sample {sample['key'][1]} has no {field}", where=path, mend="leave the sample out")
-    offset, size = sample[field]
-    file.seek(offset)
-    return file.read(size)
-
-
-def _image(file: io.BufferedReader, sample: dict, path: Path, resize) -> np.ndarray:
-    from PIL import Image
-
-    content = _read(file, sample, "image", path)
-    try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as image:
-            longer, shorter = max(image.size), min(image.size)
-            if longer * shorter > LARGEST_PIXELS or longer > _LONGEST_SIDES * shorter:  # resizing makes the shorter side larger
-                raise ValueError(f"{image.width} x {image.height} pixels")
-            if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MOST_SCANS:
-                raise ValueError(f"more than {MOST_SCANS} scans")
-            return np.asarray(resize(image.convert("RGB")))
-    except Exception as error:  # noqa: BLE001 - decoders raise whatever a stranger's bytes lead them to
-        what = f"sample {sample['key'][1]} is no readable image ({error})"
-        raise UserError(what, where=path, mend="leave the sample out") from None
-
-
-def _field(file: io.BufferedReader, sample: dict, path: Path, folder: Folder) -> int | list:
-    """Class index, 0/1 row or captions of a sample."""
-    key = sample["key"][1]
-    if folder.kind is Kind.RETRIEVAL:
-        try:
-            captions = _read(file, sample, "txt", path).decode("utf-8").splitlines()
-        except UnicodeDecodeError:
-            raise UserError(f"captions of sample {key} are no UTF-8", where=path, mend="save them as UTF-8") from None
-        if not captions or not all(caption.strip() for caption in captions):
-            raise UserError(f"sample {key} has no caption, or a blank one", where=path, mend="write one caption a line")
-        return captions
-    if folder.kind is Kind.MULTILABEL:
-        try:
-            row = np.load(io.BytesIO(_read(file, sample, "npy", path)), allow_pickle=False)
-        except UserError:
-            raise
-        except Exception:  # noqa: BLE001 - headers are parsed as Python, and may promise more than there is memory
-            row = np.empty(0)
-        if row.dtype.kind not in "biuf" or row.shape != (len(folder.classnames),) or not np.isin(row, (0, 1)).all():
-            raise UserError(f"labels of sample {key} are no 0/1 row of {len(folder.classnames)}", where=path,
-                            mend="save one number for each line of classnames.txt")
-        return [int(value) for value in row]
-    text = _read(file, sample, "cls", path).decode("ascii", errors="replace").strip()
-    if not text.isdigit() or len(text) > 9 or int(text) >= len(folder.classnames):
-        mend = f"write a whole number below {len(folder.classnames)}, the lines of classnames.txt"
-        raise UserError(f"class of sample {key} is {text[:20]!r}", where=path, mend=mend)
-    return int(text)
+                packed.write(np.ascontiguousarray(read_image(file, sample, path, resize, counts)))
+                fields.append(read_label(file, sample, path, folder.kind, len(folder.classnames), counts))
+    write_json(beside, {"fields": fields, "counts": dict(sorted(counts.items()))})
 
 
 def _resizer(geometry: Geometry):

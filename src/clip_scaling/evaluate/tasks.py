@@ -1,14 +1,12 @@
 """From a model and an evaluation folder to scores, kept by content in .cache/evaluations."""
 
-import sys
 from dataclasses import asdict
-from functools import cache
 
 from ..core import paths
 from ..core.errors import UserError
 from ..core.files import digest, read_json, write_json
 from .features import image_features, text_features
-from .folder import Folder, Kind, read_split, split_digest
+from .folder import Folder, Kind, read_split, say_once, split_digest
 from .model import Model
 from .score import Score
 
@@ -109,17 +107,12 @@ def linear_probe(model: Model, folder: Folder) -> list[Score]:
     for name, few in PROBES.items():
         found = probe(*sides, len(folder.classnames), few=few)
         if found is None:
-            _say(f"{folder.name}: {name} left out, a class has fewer than {few} items to train on")
+            say_once(f"{folder.name}: {name} left out, a class has fewer than {few} items to train on")
             continue
         for metric, value in (("acc1", found.accuracy), ("acc1_selected_on_test", found.on_test)):
             counts = (len(sides[1].labels), len(folder.classnames))
             scores.append(Score(f"linear_probe_{name}", folder.name, "test", metric, value, *counts))
     return scores
-
-
-@cache
-def _say(sentence: str) -> None:  # once a process, not once a model
-    print(sentence, file=sys.stderr)
 
 
 def content(folder: Folder) -> list[str]:
