@@ -5,6 +5,7 @@ import json
 import shutil
 import struct
 import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from clip_scaling.prepare import fetch, probes, render
 from clip_scaling.prepare.duplicates import nearest
 from clip_scaling.prepare.icons import Icon, LeftOut
 from clip_scaling.prepare.vocabulary import write_merges
+from odd_files import make_odd
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,26 @@ def test_a_renderer_that_is_killed_again_and_again_is_a_sentence(monkeypatch):
     icon = Icon("set", "name", '<path d="M0 0h9v9z"/>', (0.0, 0.0, 24.0, 24.0), "")
     with pytest.raises(UserError, match="33 rendering processes were killed.*free memory"):
         list(render.render_all([icon] * 40, 32, workers=1))
+
+
+@pytest.mark.parametrize(("where", "kind", "said"), [
+    ("test/1.tar", "fifo", "no file"), ("test/1.tar", "zero", "no file"), ("test/1.tar", "sparse", "larger than 64 GiB"),
+    ("loop", "..", "loop: is a link to a folder"), ("test/more", ".", "more: is a link to a folder"),
+])
+def test_an_evaluation_set_of_pipes_devices_or_links_in_a_circle_is_refused_at_once(tmp_path, where, kind, said):
+    """It is linked or copied to the pool: of a device or a circle there would be no end."""
+    from clip_scaling.prepare.shards import _link_sets
+
+    study = SimpleNamespace(evaluate=SimpleNamespace(zeroshot=["mine"], retrieval=[], linear_probe=[]), prepare=SimpleNamespace(evaluation=str(tmp_path)))
+    (tmp_path / "mine/test").mkdir(parents=True)
+    (tmp_path / "mine/test/0.tar").write_bytes(b"tar")
+    (tmp_path / "blob").write_bytes(b"tar")  # as in a hub's cache
+    (tmp_path / "mine/test/linked.tar").symlink_to("../../blob")
+    assert _link_sets(study, tmp_path / "fine") == ["mine"] and (tmp_path / "fine/mine/test/linked.tar").read_bytes() == b"tar"
+    path = tmp_path / "mine" / where
+    path.symlink_to(kind) if kind in (".", "..") else make_odd(path, kind)
+    with pytest.raises(UserError, match=said):
+        _link_sets(study, tmp_path / "pool")
 
 
 def test_nearest_agrees_with_the_definition():

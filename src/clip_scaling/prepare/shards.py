@@ -9,6 +9,7 @@ from ..core import paths
 from ..core.errors import UserError
 from ..core.files import atomic_path, sha256, write_json
 from ..core.study import Study
+from ..subset.reader import refuse_odd_file
 
 _MOST_CAPTIONS = 1_000_000  # merges learnt on more hardly differ, and the trainer holds every word
 OPEN_CLIP_MERGES = 48_894  # asked for exactly: open_clip's own file, not merges learnt on the user's captions
@@ -79,12 +80,16 @@ def _link_sets(study: Study, target: Path) -> list[str]:
     for name in wanted:
         if not (source / name).is_dir():
             raise UserError(f"no evaluation set {name!r}", where=source, mend="correct the section evaluate of the study file")
+        linked = next((path for path in (source / name).rglob("*") if path.is_symlink() and path.is_dir()), None)
+        if linked:  # it may lead round in a circle
+            raise UserError("is a link to a folder", where=linked, mend="link its files, or the whole evaluation set")
         shutil.copytree(source / name, target / name, copy_function=_link)
     return wanted
 
 
 def _link(source: str, target: str) -> None:
+    refuse_odd_file(Path(source))  # a device would be copied without end
     try:
-        os.link(source, target)
+        os.link(os.path.realpath(source), target)  # of the file: a relative link leads elsewhere from the pool
     except OSError:  # another file system
         shutil.copy2(source, target)
