@@ -216,7 +216,8 @@ def _choice(design: str, setting: str) -> str:
 def comparison(study: str) -> HtmlTable:
     """Pairs of distributions compared: on the front, on all models, and on pairs of equal design."""
     rows, tables = optional(study, "comparison.csv"), load(study)
-    firsts = [*targets.classification(tables), *targets.retrieval(tables)]
+    probed = [] if tables.published else [one for one in targets.probes(tables) if one.task == "linear_probe_full"]
+    firsts = [*targets.classification(tables), *targets.retrieval(tables), *probed]
     shown = [_of(rows, one).assign(panel=one.title) for one in firsts] if rows is not None else []
     rows = pd.concat(shown) if shown else pd.DataFrame(columns=["status"])
     known = rows[rows["status"] == "CONVERGED"]
