@@ -1,10 +1,13 @@
 """The command `clip-scaling`: one subcommand a stage, loaded only when asked for."""
 
 import argparse
+import contextlib
 import importlib
 import os
+import select
 import sys
 import traceback
+from collections.abc import Iterator
 
 from . import __version__
 from .core.errors import UserError
@@ -32,30 +35,64 @@ COMMANDS = {
 }
 
 
+_NOBODY_READS = 141  # what a shell reports of any program whose reader has gone: 128 + SIGPIPE
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run a subcommand; 0 on success, 1 where results differ, 2 for bad input, 130 for Ctrl-C."""
+    """Run a subcommand; 0 on success, 1 where results differ, 2 for bad input, 130 for Ctrl-C, 141 where nobody reads on."""
     argv = sys.argv[1:] if argv is None else argv
-    args = _parser(argv).parse_args(argv)
+    command = " ".join(["clip-scaling", *filter(None, [_asked(argv)])])
     try:
-        return _entry(args.command).run(args) or 0
+        with _written_out():
+            args = _parser(argv).parse_args(argv)
+            return _entry(args.command).run(args) or 0
     except UserError as error:
-        print(f"clip-scaling {args.command}: {error.sentence}", file=sys.stderr)
+        print(f"{command}: {error.sentence}", file=sys.stderr)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return _NOBODY_READS
         if os.environ.get("CLIP_SCALING_TRACEBACK"):
             traceback.print_exc()
         told = UserError(error.strerror or str(error), where=error.filename, mend="mend that and run the same command again")
-        print(f"clip-scaling {args.command}: {told.sentence}", file=sys.stderr)
+        print(f"{command}: {told.sentence}", file=sys.stderr)
     except KeyboardInterrupt:
-        print(f"clip-scaling {args.command}: stopped; the same command goes on from here", file=sys.stderr)
+        print(f"{command}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     return 2
+
+
+@contextlib.contextmanager
+def _written_out() -> Iterator[None]:
+    """What was printed is written here: when the interpreter ends, a reader that has gone could only be a traceback."""
+    try:
+        yield
+    finally:
+        if sys.stdout:
+            sys.stdout.flush()
+
+
+def _nobody_reads() -> bool:
+    """Whether it is standard output that broke, not the pipe of a worker; if so, what is left of it goes nowhere."""
+    watch = select.poll()
+    with contextlib.suppress(AttributeError, OSError):  # none, or a notebook's, which is no file
+        watch.register(sys.stdout.fileno(), 0)  # 0: errors alone
+    if not watch.poll(0):
+        return False
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return True
+
+
+def _asked(argv: list[str]) -> str | None:
+    return next((word for word in argv if word in COMMANDS), None)
 
 
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="clip-scaling", description=__doc__)
     parser.add_argument("--version", action="version", version=f"clip-scaling {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    asked = next((word for word in argv if word in COMMANDS), None)
+    asked = _asked(argv)
     for name, (_, summary) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary)
         if name == asked:  # importing the others would cost seconds
