@@ -90,7 +90,7 @@ def test_bad_input_is_a_sentence(project, clip_scaling, words, reason):
     assert said.code == 2 and reason in said.err and said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["explore_fit", "explore_yours", "explore_plan"])
+@pytest.mark.parametrize("name", ["explore_fit", "explore_yours", "explore_planner"])
 def test_explore_notebooks_run(tmp_path, root, name):
     import papermill
 
