@@ -114,5 +114,41 @@ def test_explore_takes_points_of_the_users_own(project):
     assert "converged, 5 models" in shown and "&quot;mine&quot;" in shown
     assert "4 models" in without and "&quot;mine&quot;" not in without
     mine.write_text("label,compute,error\nmine,-1,0.3\n", encoding="utf-8")
-    with pytest.raises(UserError, match="data row 1 has no positive compute"):
+    with pytest.raises(UserError, match=r"compute is '-1' in data row 1, not a number above 0"):
         explore.fit("made", "icons-frequent", "acc1", own_points=mine, draws=0)
+
+
+OWN = "label,compute,error,note\na,5000,0.3,x\nb,6000,0.2,y\n"
+HARM = {
+    "NaN": lambda text: text.replace("0.3", "NaN"), "Inf": lambda text: text.replace("5000", "inf"), "empty": lambda text: text.replace("0.3", ""),
+    "a word": lambda text: text.replace("0.3", "three"), "percent": lambda text: text.replace("0.3", "30"), "zero": lambda text: text.replace("0.3", "0"),
+    "negative": lambda text: text.replace("0.3", "-0.3"), "no error": lambda text: text.replace("error", "err"),
+    "no label": lambda text: text.replace("label", "name"), "a label without letters": lambda text: text.replace("a,5", " ,5"),
+    "twice a column": lambda text: text.replace("note", "error"), "semicolons": lambda text: text.replace(",", ";"),
+    "decimal commas": lambda text: text.replace("0.3", '"0,3"'), "twice a row": lambda text: text + "a,5000,0.3,x\n",
+    "a short row": lambda text: text + "c,1\n", "nothing": lambda text: "", "NUL": lambda text: text + "\0\n",
+    "UTF-16": lambda text: text.encode("utf-16"), "zeros": lambda text: bytes(100), "no UTF-8": lambda text: b"\xff" + text.encode(),
+    "a control character": lambda text: text.replace("a,5", "\x1b[31m,5"), "an open quotation mark": lambda text: text + '"c,1',
+    "samples that are no count": lambda text: text.replace("note", "samples").replace(",x", ",0.5").replace(",y", ",1"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_broken_points_of_the_users_own_are_one_sentence(project, harm):
+    from clip_scaling.figure import explore
+
+    mine, changed = project / "mine.csv", HARM[harm](OWN)
+    mine.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
+    with pytest.raises(UserError, match="mine.csv") as told:
+        explore.fit("made", "icons-frequent", "acc1", own_points=mine, draws=0)
+    assert "\n" not in told.value.sentence and "\x1b" not in told.value.sentence
+
+
+def test_a_byte_order_mark_and_further_columns_do_no_harm(project):
+    from clip_scaling.figure import explore
+
+    (project / "mine.csv").write_text("\ufeff" + OWN, encoding="utf-8")
+    shown = explore.fit("made", "icons-frequent", "acc1", own_points=project / "mine.csv", draws=0)._repr_html_()
+    assert "6 models" in shown
+    with pytest.raises(UserError, match="no such file"):
+        explore.fit("made", "icons-frequent", "acc1", own_points=project, draws=0)

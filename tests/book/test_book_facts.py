@@ -94,3 +94,21 @@ def test_a_title_is_a_short_plain_line(tmp_path, root, title):
     (tmp_path / "my.yaml").write_text(text)
     with pytest.raises(UserError, match="title"):
         load_study(str(tmp_path / "my.yaml"))
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff", b"[" * 100_000, b'{"a":' * 100_000, b"1", b"\0"])
+@pytest.mark.parametrize("name", ["data_card.json", "verification.json", "benchmarks.json"])
+def test_broken_json_is_one_sentence(tmp_path, root, monkeypatch, name, content):
+    place = made_study.write(tmp_path, root)
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(place))
+    monkeypatch.setattr(chapters, "notebooks_of", lambda study: [])
+    (place / "results" / ("" if name == "benchmarks.json" else "made") / name).write_bytes(content)
+    with pytest.raises(UserError, match=name) as told:
+        facts.gather(["made"])
+    assert "\n" not in told.value.sentence
+
+
+def test_a_fact_of_another_type_is_one_sentence(tmp_path):
+    (tmp_path / "a.md").write_text("{{ x|count }}")
+    with pytest.raises(UserError, match="cannot be filled in"):
+        facts.fill_in(tmp_path / "a.md", {"x": [1]})

@@ -8,7 +8,8 @@ import pandas as pd
 from ..charts.style import in_order
 from ..core import paths
 from ..core.errors import UserError
-from ..core.files import read_json
+from ..core.json_files import read_json
+from ..core.schema import TIMINGS, read_table
 from ..core.wording import fixed, interval, listed, minus, named, number, with_interval
 from ..figure import fitted, repeats, targets
 from ..figure.registry import NOTEBOOKS, SECTIONS
@@ -31,8 +32,11 @@ def gather(studies: list[str]) -> dict:
 def _benchmarks() -> list[dict]:
     """What `clip-scaling bench --save` kept; its printed lines stand in a block of code, where nothing is obeyed."""
     path = paths.project_root() / "results" / "benchmarks.json"
-    kept = read_json(path).values() if path.is_file() else []
-    return [{**one, "printed": _Markup("\n".join(one["printed"]).replace("```", ""))} for one in kept]
+    kept = read_json(path, kind=dict).values() if path.is_file() else []
+    try:
+        return [{**one, "printed": _Markup("\n".join(one["printed"]).replace("```", ""))} for one in kept]
+    except (KeyError, TypeError):
+        raise UserError("is no record of bench's", where=path, mend="restore it from git, or run `make bench`") from None
 
 
 def study_facts(study: str) -> dict:
@@ -177,7 +181,7 @@ def _first(values: pd.Series) -> int | None:
 def optional_json(study: str, name: str) -> dict | None:
     """results/<study>/<name>, or None where the study has none."""
     file = paths.results(study) / name
-    return read_json(file) if file.is_file() else None
+    return read_json(file, kind=dict) if file.is_file() else None
 
 
 def training(study: str) -> dict | None:
@@ -185,7 +189,7 @@ def training(study: str) -> dict | None:
     file = paths.results(study) / "timings.csv"
     if not file.is_file():
         return None
-    timings = pd.read_csv(file)
+    timings = read_table(file, TIMINGS)
     return {
         "hours": timings["seconds"].sum() / 3600,
         "devices": in_order(timings["device"]),
@@ -230,9 +234,9 @@ def fill_in(template: Path, values: dict) -> str:
         return environment.get_template(template.name).render(**values).replace(" %", "\u00a0%")
     except jinja2.TemplateNotFound:
         raise UserError("no such chapter", where=template, mend="restore it from git") from None
-    except jinja2.TemplateError as error:
+    except (jinja2.TemplateError, TypeError, ValueError) as error:  # a fact of another type than its place asks for
         raise UserError(
-            f"cannot be filled in ({error.message})",
+            f"cannot be filled in ({error})",
             where=template,
             mend="name a fact that src/clip_scaling/book/facts.py gathers",
         ) from None

@@ -8,14 +8,26 @@ import pandas as pd
 
 from ..charts import panels, save
 from ..charts.html_table import HtmlTable, table
+from ..core.cells import read_cells
 from ..core.errors import UserError
+from ..core.schema import Column, Table, validate
 from ..core.wording import ends, fixed, interval, named, number, with_interval
 from ..fit import estimate, forms, heldout, plan, plan_source, targets
 from ..fit.outcome import Estimator, Points
 from ..fit.predict import predict
 from ..published.data import STUDY as PUBLISHED
 
-OWN_COLUMNS = ("label", "compute", "error")  # of a user's CSV; gmacs, samples and unique where the form reads them
+OWN_COLUMNS = ("label", "compute", "error")  # of a user's CSV
+# What some forms and estimators read besides; a CSV may have further columns, which are nobody's business here.
+_OWN = (
+    Column("label", "text", "name of the model"),
+    Column("compute", "number", "training compute", "GMAC", above=0),
+    Column("error", "fraction", "1 - score", above=0),
+    Column("gmacs", "number", "forward pass of one image-text pair", "GMAC", above=0),
+    Column("samples", "whole", "pairs seen in training", above=0),
+    Column("unique", "whole", "distinct pairs", above=0),
+    Column("items", "whole", "images or queries scored", above=0),
+)
 
 
 def choices(study: str) -> HtmlTable:
@@ -94,21 +106,10 @@ def _points(study: str, dataset: str, metric: str, family: str | None) -> Points
 
 def _joined(points: Points, path: Path) -> Points:
     """The study's models and the user's. Raises UserError naming what the CSV lacks."""
-    if not path.is_file():
-        raise UserError("no such file", where=path, mend=f"write a CSV with the columns {', '.join(OWN_COLUMNS)}")
-    rows = pd.read_csv(path)
-    lacking = [name for name in OWN_COLUMNS if name not in rows]
-    if lacking:
-        raise UserError(f"lacks {', '.join(lacking)}", where=path, mend=f"columns are {', '.join(OWN_COLUMNS)}")
-    good = (pd.to_numeric(rows["compute"], errors="coerce") > 0) & pd.to_numeric(
-        rows["error"], errors="coerce"
-    ).between(0, 1)
-    if not good.all():
-        raise UserError(
-            f"data row {int(np.argmin(good)) + 1} has no positive compute, or an error outside 0 to 1",
-            where=path,
-            mend="compute is in GMAC, error a fraction",
-        )
+    cells = read_cells(path)
+    known = tuple(column for column in _OWN if column.name in cells or column.name in OWN_COLUMNS)
+    table = Table("points", known, tuple(column.name for column in known))
+    rows = validate(cells[[name for name in table.names if name in cells]], table, where=path)
     more = {
         name: (
             np.append(values, rows[name].to_numpy(float))
@@ -119,7 +120,7 @@ def _joined(points: Points, path: Path) -> Points:
     }
     return replace(
         points,
-        names=(*points.names, *rows["label"].astype(str)),
+        names=(*points.names, *rows["label"]),
         **more,
         compute=np.append(points.compute, rows["compute"].to_numpy(float)),
         error=np.append(points.error, rows["error"].to_numpy(float)),

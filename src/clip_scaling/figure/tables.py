@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..core import paths
 from ..core.files import atomic_path
+from ..core.result_tables import LEFT_OUT, RESULT_TABLES
 from ..core.schema import LAWS, RUNS, SCORES, errors_frame, read_table
 
 PUBLISHED = "published"
@@ -60,15 +61,18 @@ def _marked(errors: pd.DataFrame, left_out: Path) -> pd.DataFrame:
     if not left_out.is_file():
         return errors.assign(fitted="fitted")
     keys = ["run", *TARGET]
-    rows = pd.read_csv(left_out, dtype=str)[keys].drop_duplicates().assign(fitted="left out")
+    rows = read_table(left_out, LEFT_OUT)[keys].drop_duplicates().assign(fitted="left out")
     joined = errors.merge(rows, on=keys, how="left")
     return joined.assign(fitted=joined["fitted"].fillna("fitted"))
 
 
 def optional(study: str, name: str) -> pd.DataFrame | None:
-    """A small table of results/<study>/ that not every study has."""
+    """A small table of results/<study>/ that not every study has. Raises UserError for a broken one."""
     file = paths.results(study) / name
-    return pd.read_csv(file, keep_default_na=False, na_values=[""]) if file.is_file() else None
+    if not file.is_file():
+        return None
+    read_table(file, RESULT_TABLES[file.stem])
+    return pd.read_csv(file, keep_default_na=False, na_values=[""])
 
 
 def download(study: str, name: str) -> str:
