@@ -1,11 +1,15 @@
 """`clip-scaling verify`: what is equal, within the seeds' spread, or different."""
 
 import json
+import platform
 
 import pandas as pd
 import pytest
 
-from clip_scaling.core.schema import LAWS, RUNS, SCORES, write_table
+from clip_scaling.core.result_tables import CLAIMS, RESULT_TABLES
+from clip_scaling.core.schema import LAWS, RUNS, SCORES, TIMINGS, read_table, write_table
+from clip_scaling.published.claims.model import Verdict
+from clip_scaling.verify import KEYS
 
 
 @pytest.fixture
@@ -73,7 +77,7 @@ def test_lost_row_differs_and_record_is_written(project, clip_scaling):
     assert clip_scaling("verify").code == 1
     assert clip_scaling("verify", "--study", "s", "--record").code == 0
     record = json.loads((project / "results/s/verification.json").read_text())
-    assert sum(row["differs"] for row in record["comparisons"]) == 1 and record["versions"]["numpy"]
+    assert sum(row["differs"] for row in record["comparisons"]) == 1 and record["compared_with"]["numpy"]
 
 
 @pytest.mark.parametrize("side", ["reference", "results"])
@@ -109,7 +113,7 @@ HARM = {
     "a row too short": rows(lambda lines: [lines[0].rpartition(",")[0], *lines[1:]]),
     "compressed": lambda text: __import__("gzip").compress(text.encode()),
     "an open quotation mark": rows(lambda lines: ['"' + lines[0], *lines[1:]]),
-    "NUL": lambda text: text.replace("s,", "s\0,"),
+    "NUL": lambda text: text + "\0\n",
 }
 
 
@@ -161,3 +165,101 @@ def test_without_repeated_seeds_nothing_may_move(project, clip_scaling):
     for value, code in (("0.5", 0), ("0.50000001", 0), ("0.50001", 1), ("0.49999", 1)):
         path.write_text(text.replace(",0.5,", f",{value},"))
         assert clip_scaling("verify", "--study", "s").code == code, value
+
+
+def law(value, low, high, status="CONVERGED"):
+    return f"{','.join(LAWS.names)}\ns,f,t,d,acc1,power,log_ls,alpha,{value},{low},{high},bootstrap_t,{status},6,0,1.5,\n"
+
+
+@pytest.mark.parametrize("side", ["results", "reference"])
+@pytest.mark.parametrize(("value", "low", "high", "said"), [
+    ("-0.1", "-0.05", "-0.3", "an interval that is none"), ("-0.4", "-0.3", "-0.05", "an estimate outside"),
+    ("0", "-0.3", "-0.05", "an estimate outside"), ("", "-0.3", "-0.05", "an interval that is none"),
+    ("-0.1", "", "-0.05", "an interval that is none"), ("-0.1", "-0.3", "", "an interval that is none"),
+    ("-0.1", "NaN", "-0.05", "low is 'NaN'"), ("-0.1", "-inf", "-0.05", "low is '-inf'")])
+def test_a_law_outside_its_interval_is_a_broken_table(project, clip_scaling, side, value, low, high, said):
+    path = project / "results/s/laws.csv"
+    path.write_text(law("-0.1", "-0.3", "-0.05"))
+    assert clip_scaling("verify", "--study", "s", "--accept").code == 0 == clip_scaling("verify").code
+    (project / side / "s/laws.csv").write_text(law(value, low, high))
+    done = clip_scaling("verify")
+    assert done.code == 2 and said in done.err and f"{side}/s/laws.csv" in done.err and done.err.count("\n") == 1
+
+
+def test_an_estimate_at_its_bound_may_lie_beyond_the_percentiles(project, clip_scaling):
+    (project / "results/s/laws.csv").write_text(law("1e40", "6", "9.99e39", "BOUND_HIT") + law("", "", "", "DEGENERATE").splitlines()[1]
+                                                .replace("alpha", "beta") + "\n")
+    assert clip_scaling("verify", "--study", "s", "--accept").code == 0 == clip_scaling("verify").code
+
+
+@pytest.mark.parametrize("words", [[], ["--study", "x"], ["--json"], ["--study", "x", "--record"]])
+@pytest.mark.parametrize("left", [(), ("tolerance.json", "README.md")])
+def test_an_empty_reference_says_so(project, clip_scaling, words, left):
+    (project / "reference/x").mkdir(parents=True)
+    for name in left:
+        (project / "reference/x" / name).write_text("{}")
+    done = clip_scaling("verify", *words)
+    assert done.code == 2 and "reference/x: holds no table to compare with" in done.err and not done.out
+
+
+def test_no_reference_at_all_says_so(project, clip_scaling):
+    done = clip_scaling("verify")
+    assert done.code == 2 and "no study has a reference" in done.err
+
+
+# The first cell of the kind in the first data row; what a table of results would hold in its place after a slip.
+SLIPS = {"number": "NaN", "fraction": "1.5", "whole": "0.5"}
+BESIDE = ["heldout", "later", "comparison", "sensitivity", "model_choice", "left_out", "claims", "errata", "table_check",
+          "learning_curves", "patching", "timings", "tuning"]
+
+
+@pytest.mark.parametrize("harm", ["empty", "semicolons", "a row too short", "an open quotation mark", "no last column", "an extra column",
+                                  "utf-16", "a column doubled", "compressed", "NUL", "all rows doubled", "number", "fraction", "whole"])
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_broken_table_beside_those_compared_is_a_sentence(project, clip_scaling, root, name, harm):
+    clip_scaling("verify", "--study", "s", "--accept")
+    table, source = RESULT_TABLES[name], root / "results/published" / f"{name}.csv"
+    lines = (source if source.is_file() else root / "results/cpu" / f"{name}.csv").read_text().splitlines()[:4]
+    if name == "left_out":
+        lines = (root / "results/cpu/left_out.csv").read_text().splitlines()[:4]
+    text, path = "\n".join(lines) + "\n", project / "results/s" / f"{name}.csv"
+    path.write_text(text)
+    if path.name not in KEYS:
+        assert clip_scaling("verify").code == 0, "a sound table beside them is no difference"
+    if harm in SLIPS:
+        place = next((place for place, column in enumerate(table.columns) if column.kind == harm), None)
+        if place is None:
+            pytest.skip("has no such column")
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        frame.iloc[0, frame.columns.get_loc(table.names[place])] = SLIPS[harm]
+        frame.to_csv(path, index=False)
+    elif harm == "all rows doubled" and not table.key:
+        pytest.skip("its rows have no names")
+    else:
+        changed = HARM[harm](text)
+        path.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
+    for words in ([], ["--study", "s", "--record"], ["--study", "s", "--accept"]):
+        done = clip_scaling("verify", *words)
+        assert done.code == 2 and str(path) in done.err and done.err.count("\n") == 1, done
+
+
+@pytest.mark.parametrize("study", ["cpu", "published"])
+def test_the_committed_tables_are_sound(root, study):
+    for path in (root / "results" / study).glob("*.csv"):
+        assert path.stem in RESULT_TABLES and len(read_table(path, RESULT_TABLES[path.stem])) >= 0
+
+
+def test_what_trained_and_what_compared_are_told_apart(project, clip_scaling):
+    timing = dict(study="s", run="r0", device="Babbage's engine", versions="python 1, torch 2", seconds=1, samples_per_second=1,
+                  energy_kwh=None, loss_spikes=0, finished_at=None)
+    write_table(pd.DataFrame([timing]), project / "results/s/timings.csv", TIMINGS)
+    clip_scaling("verify", "--study", "s", "--accept")
+    stated = json.loads(clip_scaling("verify", "--json").out)
+    assert stated["trained"] == {"s": {"on": ["Babbage's engine"], "with": ["python 1, torch 2"]}}
+    assert stated["compared_with"]["python"] == platform.python_version()
+    said = clip_scaling("verify").out
+    assert "s: trained on Babbage's engine with python 1, torch 2\n" in said and "\ncompared on " in said
+
+
+def test_verdicts_are_those_of_claims():
+    assert set(CLAIMS.columns[5].known) == set(Verdict)

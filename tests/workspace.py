@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-STAGES = ("published", "claims", "prepare", "subset", "train", "evaluate", "collect", "fit@published", "fit@study", "verify",
-          "figure@published", "figure@study", "book")  # in an order in which DVC may run them
+STAGES = ("published", "claims", "prepare", "subset", "train", "evaluate", "collect", "fit@published", "fit@study",
+          "verify@published", "verify@study", "figure@published", "figure@study", "book")  # in an order in which DVC may run them
 
 
 def copy_project(root: Path, folder: Path) -> Path:

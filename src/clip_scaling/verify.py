@@ -14,18 +14,14 @@ import pandas as pd
 from .core import paths
 from .core.cells import read_cells
 from .core.errors import UserError, short, shortlist
-from .core.files import atomic_path, read_json, write_json
-from .core.schema import LAWS, RUNS, SCORES, TABLES, validate
+from .core.files import atomic_path, write_json
+from .core.json_files import read_json
+from .core.result_tables import CLAIMS, RESULT_TABLES, TABLE_CHECK
+from .core.schema import LAWS, RUNS, SCORES, TIMINGS, read_table, validate
 from .core.study import is_name
 
 # Columns that name a row. Timings differ from machine to machine and are no result.
-KEYS = {
-    "runs.csv": list(RUNS.key),
-    "scores.csv": list(SCORES.key),
-    "laws.csv": list(LAWS.key),
-    "claims.csv": ["id"],
-    "table_check.csv": ["table", "row", "column"],
-}
+KEYS = {f"{table.name}.csv": list(table.key) for table in (RUNS, SCORES, LAWS, CLAIMS, TABLE_CHECK)}
 # Rounding of printed decimals and of the linear algebra of another processor.
 _RELATIVE = 1e-6
 _SCORE = ["task", "dataset", "metric"]
@@ -73,24 +69,36 @@ def run(args) -> int:
     if args.accept:
         for study in studies:
             accept(study)
+    if not studies:
+        raise UserError("no study has a reference", where=_reference(""), mend="make one with verify --study NAME --accept")
     # A study of the user's has no reference yet; its record says so by comparing nothing.
-    compared = {study: compare(study) if _reference(study).is_dir() or not args.record else [] for study in studies}
+    compared = {study: compare(study) if _reference(study).is_dir() or not args.record else _check(study) for study in studies}
     if args.record:
         for study, comparisons in compared.items():
-            write_json(paths.results(study) / "verification.json", report(comparisons))
+            write_json(paths.results(study) / "verification.json", report({study: comparisons}))
         return 0
     everything = [comparison for comparisons in compared.values() for comparison in comparisons]
-    print(json.dumps(report(everything), indent=1) if args.json else _table(everything))
+    print(json.dumps(report(compared), indent=1) if args.json else _table(everything, report(compared)))
     return int(any(comparison.outcome is Outcome.DIFFERS for comparison in everything))
 
 
-def report(comparisons: list[Comparison]) -> dict:
-    """Comparisons with the versions and the machine that made the results, as JSON."""
+def report(compared: dict[str, list[Comparison]]) -> dict:
+    """Comparisons by study as JSON, with what made the results, as their own records say, and what compared them."""
     return {
-        "comparisons": [asdict(comparison) | {"outcome": comparison.outcome} for comparison in comparisons],
-        "machine": {"system": platform.system(), "processor": platform.machine(), "python": platform.python_version()},
-        "versions": {name: _version(name) for name in ("numpy", "scipy", "pandas", "torch", "open_clip_torch")},
+        "comparisons": [asdict(one) | {"outcome": one.outcome} for comparisons in compared.values() for one in comparisons],
+        "trained": {study: trained(study) for study in compared},
+        "compared_on": f"{platform.system()} {platform.machine()}",
+        "compared_with": {"python": platform.python_version()} | {name: _version(name) for name in ("numpy", "scipy", "pandas")},
     }
+
+
+def trained(study: str) -> dict[str, list[str]]:
+    """Devices and versions that trained the runs of a study, by its timings; {} where nothing was trained here."""
+    path = paths.results(study) / "timings.csv"
+    if not path.is_file():
+        return {}
+    timings = read_table(path, TIMINGS)
+    return {"on": sorted(set(timings["device"])), "with": sorted(set(timings["versions"]))}
 
 
 def accept(study: str) -> None:
@@ -98,9 +106,7 @@ def accept(study: str) -> None:
     source, target = paths.results(study), _reference(study)
     if not (source / "scores.csv").is_file():
         raise UserError(f"no results of study {study!r}", where=source, mend="reproduce it first")
-    for name in KEYS:
-        if (source / name).is_file():
-            _read(source / name)
+    _check(study)
     runs, scores = _read(source / "runs.csv"), _read(source / "scores.csv")
     spread = seed_spread(runs, scores)
     target.mkdir(parents=True, exist_ok=True)
@@ -129,9 +135,19 @@ def compare(study: str) -> list[Comparison]:
     reference = _reference(study)
     if not reference.is_dir():
         raise UserError(f"study {study!r} has no reference", where=reference, mend="make one with verify --accept")
+    if not any((reference / name).is_file() for name in KEYS):
+        raise UserError("holds no table to compare with", where=reference, mend="restore it from git, or make it with verify --accept")
+    _check(study)
     tolerance = _tolerance(reference / "tolerance.json")
     tables = [name for name in KEYS if (reference / name).is_file() or (paths.results(study) / name).is_file()]
     return [_compare_table(study, name, reference, tolerance.get(name, {})) for name in tables]
+
+
+def _check(study: str) -> list[Comparison]:
+    """Read each table of a study, those that the reference does not hold, too; nothing is compared. Raises UserError."""
+    for path in sorted(paths.results(study).glob("*.csv")):
+        _read(path)
+    return []
 
 
 def _tolerance(path: Path) -> dict:
@@ -214,16 +230,24 @@ def _binomial(value: float, items: str) -> float:
 
 def _read(path: Path) -> pd.DataFrame:
     """A valid table as text, each row named once. Raises UserError."""
-    frame, keys = read_cells(path), KEYS[path.name]
-    if path.stem in TABLES:
-        validate(frame, TABLES[path.stem], where=path)
-    missing = [name for name in keys if name not in frame.columns]
-    if missing:
-        raise UserError(f"lacks column {shortlist(missing)}", where=path, mend="reproduce it, or restore it from git")
-    double = frame.duplicated(keys)
-    if double.any():
-        raise UserError(f"row {shortlist(frame.loc[double.idxmax(), keys])} stands twice", where=path, mend="keep one of the two")
+    frame = read_cells(path)
+    if table := RESULT_TABLES.get(path.stem):
+        typed = validate(frame, table, where=path)
+        if table is LAWS:
+            _ordered(typed, path)
     return frame
+
+
+def _ordered(laws: pd.DataFrame, path: Path) -> None:
+    """An estimate lies in its interval; one at its bound alone may lie beyond what percentiles of draws can reach."""
+    none = laws[["low", "high"]].isna()
+    crossed = (laws["low"] > laws["high"]) | (none["low"] != none["high"]) | (laws["value"].isna() & ~none["low"])
+    outside = ((laws["value"] < laws["low"]) | (laws["value"] > laws["high"])) & (laws["status"] != "BOUND_HIT")
+    for bad, what in ((crossed, "has an interval that is none"), (outside, "has an estimate outside its interval")):
+        if bad.any():
+            row = laws.loc[bad.idxmax()]
+            raise UserError(f"row {shortlist(row[list(LAWS.key)])} {what}: {row['value']} in [{row['low']}, {row['high']}]",
+                            where=path, mend="fit the study again, or restore it from git")
 
 
 def _reference(study: str) -> Path:
@@ -237,9 +261,11 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _table(comparisons: list[Comparison]) -> str:
+def _table(comparisons: list[Comparison], stated: dict) -> str:
     head = f"{'study':<12}{'table':<18}{'rows':>7}{'equal':>8}{'within':>8}{'differs':>9}  outcome"
     lines = [f"{c.study:<12}{c.table:<18}{c.rows:>7}{c.equal:>8}{c.within:>8}{c.differs:>9}  {c.outcome}"
              + "".join(f"\n    differs: {example}" for example in c.examples) for c in comparisons]
-    return "\n".join([head, *lines]) if lines else "no study has a reference; make one with `clip-scaling verify --accept`"
-
+    made = [f"{study}: trained on {', '.join(one['on'])} with {'; '.join(one['with'])}"
+            for study, one in stated["trained"].items() if one]
+    versions = ", ".join(f"{name} {version}" for name, version in stated["compared_with"].items())
+    return "\n".join([head, *lines, *made, f"compared on {stated['compared_on']} with {versions}"])

@@ -112,3 +112,16 @@ def test_a_fact_of_another_type_is_one_sentence(tmp_path):
     (tmp_path / "a.md").write_text("{{ x|count }}")
     with pytest.raises(UserError, match="cannot be filled in"):
         facts.fill_in(tmp_path / "a.md", {"x": [1]})
+
+
+@pytest.mark.parametrize(("page", "training"), [("study.md", True), ("published.md", False)])
+def test_pages_say_what_was_compared_and_with_what(values, root, page, training):
+    """Versions of the training and those of the comparison are told apart; nothing was trained for the published study."""
+    made, _ = values
+    compared = {"comparisons": [{"table": "scores.csv", "rows": 4524, "equal": 4523, "within": 1, "differs": 0}],
+                "compared_on": "Linux m68k", "compared_with": {"python": "9.9", "numpy": "8.8"}}
+    part = facts.fill_in(root / "book/chapters/_verification.md", {"study": {
+        "verification": compared, "training": made["study"]["training"] if training else None}})
+    assert "| scores.csv | 4,524 | 4,523 | 1 | 0 |" in part and "compared on Linux m68k with python 9.9, numpy 8.8." in part
+    assert ("models trained on" in part) == training and ("Nothing was trained here" in part) != training
+    assert '{% include "_verification.md" %}' in (root / "book/chapters" / page).read_text()

@@ -124,7 +124,7 @@ ERRATA = Table("errata", (
     _number("value", "the number"), _number("low", "lower end of its 95 % interval", optional=True),
     _number("high", "upper end of it", optional=True), Column("unit", "text", "unit", optional=True),
     Column("paper", "text", "what the paper has in its place", optional=True), _SOURCE,
-), ("erratum", "evidence", "source"))
+), ())  # two findings may rest on one number
 
 TABLE_CHECK = Table("table_check", (
     Column("table", "text", "table of the paper"), Column("row", "text", "row of it"), Column("column", "text", "column of it"),

@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its columns in order and the columns that name a row."""
+    """A table: its columns in order and the columns that name a row; () where rows have no name and may stand twice."""
 
     name: str
     columns: tuple[Column, ...]
@@ -144,8 +144,7 @@ def validate(frame: pd.DataFrame, table: Table, *, where: object = "table") -> p
         said += [f"has unknown columns {shortlist(extra)}"] if extra else []
         raise UserError(f"{table.name} {' and '.join(said)}", where=where, mend=f"columns are {', '.join(table.names)}")
     typed = pd.DataFrame({column.name: _typed(frame[column.name], column, where) for column in table.columns})
-    repeated = typed.duplicated(list(table.key))
-    if repeated.any():
+    if table.key and (repeated := typed.duplicated(list(table.key))).any():
         row = typed.loc[repeated.idxmax(), list(table.key)]
         raise UserError(f"{table.name} row {shortlist(row)} stands twice", where=where, mend="keep one of the two")
     return typed.reset_index(drop=True)
