@@ -6,6 +6,7 @@
 #   make book                                        notebooks and book from the committed tables; no torch
 #   make pdf                                         the same as a PDF, where LaTeX is installed
 #   make lab                                         JupyterLab with the explore notebooks
+#   make crate                                       RO-Crate metadata of the repository: ro-crate-metadata.json
 #   make bench                                       benchmarks, side by side
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export OMP_NUM_THREADS = 1
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: repro test test-faults test-slurm test-all published book pdf readme licences lab bench verify clean help
+.PHONY: repro test test-faults test-slurm test-all published book pdf readme licences lab bench verify crate clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -86,6 +87,9 @@ bench: $(TESTING)
 
 verify: $(PIPELINE)
 	@$(BIN)/clip-scaling verify $(if $(STUDY),--study $(STUDY))
+
+crate: $(VENV)/.book
+	@$(BIN)/clip-scaling provenance --crate ro-crate-metadata.json
 
 clean:
 	rm -rf book/_build book/_generated figures

@@ -29,7 +29,7 @@ COMMANDS = {
     "tune": ("clip_scaling.train.tune", "sweep learning rates on the tuning families"),
     "travel": ("clip_scaling.travel.command", "train a study on a machine available for minutes, without network"),
     "bench": ("clip_scaling.bench", "benchmarks, side by side in one run"),
-    "provenance": ("clip_scaling.provenance", "trace a table to commit, parameters and inputs; export RO-Crate"),
+    "provenance": ("clip_scaling.provenance", "trace a table or row to commit, parameters and inputs; export RO-Crate"),
     "dag": ("clip_scaling.dag", "draw the pipeline"),
     "repro": ("clip_scaling.repro", "reproduce a study: `dvc repro` under a lock"),
 }

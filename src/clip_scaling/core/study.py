@@ -254,11 +254,18 @@ def load_yaml(path: Path, most: int = _LARGEST) -> object:
     if path.stat().st_size > most:
         raise UserError(f"is larger than {most >> 10} KiB", where=path, mend="name a study file, a page or two of YAML")
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({error})", where=path, mend="save it as readable UTF-8 text") from None
+    return parse_yaml(text, where=path)
+
+
+def parse_yaml(text: str, *, where: object) -> object:
+    """As `load_yaml`, of text that stands elsewhere: `where` says in what."""
+    try:
+        return yaml.load(text, Loader=_PlainLoader)
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
-        raise UserError(f"is no valid YAML ({error})", where=path, mend="mend the named line") from None
+        raise UserError(f"is no valid YAML ({error})", where=where, mend="mend the named line") from None
 
 
 def is_name(word: str) -> bool:
