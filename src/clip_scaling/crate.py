@@ -14,7 +14,8 @@ _PROFILE = "https://w3id.org/ro/crate/1.1"
 _LICENCE = "https://spdx.org/licenses/MIT"
 _PUBLISHED = "2026-11-23"  # the export must not change from one day to the next
 _PATTERNS = ("results/*/*.csv", "results/*/*.json", "results/*/tables/*.csv", "data/published/*.csv", "reference/*/*",
-             "studies/*.yaml", "params.yaml", "dvc.yaml", "dvc.lock", "constraints.txt", "README.md", "CITATION.cff", "LICENSE")
+             "studies/*.yaml", "params.yaml", "dvc.yaml", "dvc.lock", "constraints.txt", "README.md",
+             "CITATION.cff", "LICENSE")
 _FORMATS = {".csv": "text/csv", ".json": "application/json", ".yaml": "application/yaml", ".md": "text/markdown"}
 _SOFTWARE = ("numpy", "scipy", "pandas", "torch", "open_clip_torch", "altair", "jupyter-book", "dvc")
 
@@ -54,7 +55,8 @@ def _local(*words: str) -> str:
 
 
 def _files(root: Path) -> list[str]:
-    found = sorted({path.relative_to(root).as_posix() for pattern in _PATTERNS for path in root.glob(pattern) if path.is_file()})
+    there = {path for pattern in _PATTERNS for path in root.glob(pattern) if path.is_file()}
+    found = sorted(path.relative_to(root).as_posix() for path in there)
     held = git("ls-files", "-z")
     return found if held is None else [name for name in found if name in set(held.split("\0"))]
 
@@ -73,14 +75,18 @@ def _action(name: str, root: Path, parts: dict, others: dict, stages: dict) -> d
         if path in parts:
             return _id(path)
         if maker(path, stages) is None and held.is_dir():
-            return _id(parts.setdefault(f"{path}/", {"@id": f"{path}/", "@type": "Dataset", "name": path, **_hash(file)})["@id"])
+            parts.setdefault(f"{path}/", {"@id": f"{path}/", "@type": "Dataset", "name": path, **_hash(file)})
+            return _id(f"{path}/")
         if maker(path, stages) is None and held.is_file():
-            return _id(parts.setdefault(path, _file(held, path))["@id"])
+            parts[path] = _file(held, path)
+            return _id(path)
         # What a stage makes and git does not hold is no part of the repository, whether on this machine or not.
-        return _id(others.setdefault(_local(path), {"@id": _local(path), "@type": "CreativeWork", "name": path, **_hash(file)})["@id"])
+        others.setdefault(_local(path), {"@id": _local(path), "@type": "CreativeWork", "name": path, **_hash(file)})
+        return _id(_local(path))
 
     return {
-        "@id": _local("stage", name), "@type": "CreateAction", "name": f"{name}: {stage['cmd']}", "instrument": _id("#source"),
+        "@id": _local("stage", name), "@type": "CreateAction", "name": f"{name}: {stage['cmd']}",
+        "instrument": _id("#source"),
         "object": [*map(thing, stage.get("deps", [])), *_parameters(name, stage.get("params", {}), others)],
         "result": [thing(out) for out in stage.get("outs", [])] + _within(stage, parts),
     }
@@ -120,7 +126,8 @@ def _cited(root: Path) -> dict[str, dict[str, dict]]:
     file = root / "CITATION.cff"
     stated = load_yaml(file) if file.is_file() else {}
     try:
-        authors = {_local("author", one["name"]): {"@type": "Organization", "name": one["name"]} for one in stated.get("authors", [])}
+        names = [one["name"] for one in stated.get("authors", [])]
+        authors = {_local("author", name): {"@type": "Organization", "name": name} for name in names}
         papers, people = {}, {}
         for paper in stated.get("references", []):
             names = [f"{one['given-names']} {one['family-names']}" for one in paper["authors"]]

@@ -25,7 +25,7 @@ _COMMANDS = {"tuning.csv": ("clip-scaling tune", ("pool", "subsets"))}
 def add_arguments(parser) -> None:
     parser.add_argument("--study", help="study whose results are traced (default: as in params.yaml; also `published`)")
     parser.add_argument("--table", default="scores.csv", help="table of results/<study>/ to trace (default: %(default)s)")
-    parser.add_argument("--run", metavar="NAME", help="trace the rows of this run: its parameters, machine, versions and shards")
+    parser.add_argument("--run", metavar="NAME", help="trace this run's rows: its parameters, machine, versions and shards")
     parser.add_argument("--row", action="append", default=[], metavar="COLUMN=VALUE",
                         help="trace the rows that hold this value (may be repeated), such as dataset=icons or id=7")
     parser.add_argument("--crate", type=Path, metavar="FILE", help="write RO-Crate metadata of the whole repository there")
@@ -106,7 +106,8 @@ def _by_command(output: Path) -> dict:
     text = git("show", f"{commit}:dvc.lock") if commit else None
     stages = _stages(parse_yaml(text, where=f"dvc.lock at {commit}"), f"dvc.lock at {commit}") if text else {}
     read = {f"data/{study}/{part}" for part in parts}
-    inputs = {out["path"]: out.get("md5", "") for stage in stages.values() for out in stage.get("outs", []) if out["path"] in read}
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    inputs = {out["path"]: out.get("md5", "") for out in outs if out["path"] in read}
     rows = read_table(paths.project_root() / output, RESULT_TABLES[output.stem])
     settings = {name: sorted(set(rows[name].tolist())) for name in RESULT_TABLES[output.stem].key}
     return {"stage": output.stem, "command": f"{command} --study {study}", "parameters": settings,
@@ -239,7 +240,7 @@ def _text(step: dict) -> str:
 
 
 def _listed(title: str, values: dict) -> list[str]:
-    said = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+    said = {name: one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for name, one in values.items()}
     return [f"  {title}", *(f"    {name}: {short(value, 160)}" for name, value in said.items())] if said else []
 
 

@@ -24,6 +24,7 @@ from .core.study import is_name
 KEYS = {f"{table.name}.csv": list(table.key) for table in (RUNS, SCORES, LAWS, CLAIMS, TABLE_CHECK)}
 # Rounding of printed decimals and of the linear algebra of another processor.
 _RELATIVE = 1e-6
+_COMPARES = ("numpy", "scipy", "pandas")
 _SCORE = ["task", "dataset", "metric"]
 
 
@@ -72,7 +73,8 @@ def run(args) -> int:
     if not studies:
         raise UserError("no study has a reference", where=_reference(""), mend="make one with verify --study NAME --accept")
     # A study of the user's has no reference yet; its record says so by comparing nothing.
-    compared = {study: compare(study) if _reference(study).is_dir() or not args.record else _check(study) for study in studies}
+    compared = {study: compare(study) if _reference(study).is_dir() or not args.record else _check(study)
+                for study in studies}
     if args.record:
         for study, comparisons in compared.items():
             write_json(paths.results(study) / "verification.json", report({study: comparisons}))
@@ -85,10 +87,10 @@ def run(args) -> int:
 def report(compared: dict[str, list[Comparison]]) -> dict:
     """Comparisons by study as JSON, with what made the results, as their own records say, and what compared them."""
     return {
-        "comparisons": [asdict(one) | {"outcome": one.outcome} for comparisons in compared.values() for one in comparisons],
+        "comparisons": [asdict(one) | {"outcome": one.outcome} for some in compared.values() for one in some],
         "trained": {study: trained(study) for study in compared},
         "compared_on": f"{platform.system()} {platform.machine()}",
-        "compared_with": {"python": platform.python_version()} | {name: _version(name) for name in ("numpy", "scipy", "pandas")},
+        "compared_with": {"python": platform.python_version()} | {name: _version(name) for name in _COMPARES},
     }
 
 
@@ -136,7 +138,8 @@ def compare(study: str) -> list[Comparison]:
     if not reference.is_dir():
         raise UserError(f"study {study!r} has no reference", where=reference, mend="make one with verify --accept")
     if not any((reference / name).is_file() for name in KEYS):
-        raise UserError("holds no table to compare with", where=reference, mend="restore it from git, or make it with verify --accept")
+        raise UserError("holds no table to compare with", where=reference,
+                        mend="restore it from git, or make it with verify --accept")
     _check(study)
     tolerance = _tolerance(reference / "tolerance.json")
     tables = [name for name in KEYS if (reference / name).is_file() or (paths.results(study) / name).is_file()]
