@@ -28,7 +28,7 @@ train:
   {{engine: embedded, batch_size: 4, precision: fp32, warmup_fraction: 0.1, weight_decay: 0.1, beta1: 0.9, beta2: 0.98,
    gradient_clip: 1.0, augment_shift: 0, architectures: [], runs: []}}
 evaluate: {{zeroshot: [], retrieval: [], linear_probe: [], fine_tune: {{runs: [], iterations: 1, batch_size: 1}}}}
-fit: {{forms: [power], bootstrap: 1, targets: []}}
+fit: {{forms: [power], bootstrap: 100, targets: []}}
 """
 
 

@@ -73,5 +73,5 @@ def tiny_study(runs=None, **cluster):
         },
         "evaluate": {"zeroshot": [], "retrieval": [], "linear_probe": [],
                      "fine_tune": {"runs": [], "iterations": 1, "batch_size": 1}},
-        "fit": {"forms": ["power"], "bootstrap": 1, "targets": []},
+        "fit": {"forms": ["power"], "bootstrap": 100, "targets": []},
     })

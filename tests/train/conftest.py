@@ -66,7 +66,7 @@ def write_project(root: Path, runs: list[dict], **train) -> str:
                 {"name": "ViT-XS-8", "learning_rate": 0.003, "token_embedding_lr_scale": 5}],
             "runs": runs, **train},
         "evaluate": {"zeroshot": [], "retrieval": [], "linear_probe": [], "fine_tune": {"runs": [], "iterations": 1, "batch_size": 32}},
-        "fit": {"forms": ["power"], "bootstrap": 10, "targets": []},
+        "fit": {"forms": ["power"], "bootstrap": 100, "targets": []},
     }
     path = root / "studies" / "tiny.yaml"
     path.parent.mkdir()

@@ -16,8 +16,7 @@ DELTA = 0.01  # Huber's loss: log errors beyond 1 % count by their size, not its
 FEW = 6  # below this many models the bootstrap has too few distinct draws: Student's interval instead
 _RANDOM_STARTS = 256
 _FINISHED = 3  # runs that are followed to the end
-_SCOUTS, _PILOTS = 64, 256  # draws that are searched from everywhere, and those that the others start from
-_ELSEWHERE = 1  # places of a form's grid, from its best to its worst, for the scouts
+_PILOTS = 256  # draws that others start from
 _UNSEEN = 1e-8  # a parameter that changes log errors by no more between its bounds is not determined; see there
 
 
@@ -201,10 +200,10 @@ def _draws(problem: Problem, losses: Callable[[np.ndarray], np.ndarray], first: 
            bounds: tuple[np.ndarray, np.ndarray], elsewhere: np.ndarray) -> np.ndarray:
     """Coordinates (b, p) of the draws `counts` (b, n). `losses`: of each model (k, n) at coordinates (k, p).
 
-    A draw may have its optimum in another valley than all models have. The first few draws are searched from each of the
-    starts `first` (k, p) and `elsewhere` (m, p); more from the best for them of what these found, and all others from the
-    best of what those found, which is near. A draw of few distinct models is searched from the first of `elsewhere` too.
-    A draw that does not settle lies in a flat valley: it stays, or intervals would come out too narrow.
+    The first draws are searched from each of the starts `first` (k, p); each other one from the best for it of what these
+    found, which is nearer. A draw that does not settle lies in a flat valley: it stays, or intervals would come out too
+    narrow. A draw of few distinct models may have its optimum in another valley than all models have: it is searched from
+    `elsewhere` (m, p) too.
     """
     few = (counts > 0).sum(axis=1) <= counts.shape[1] // 2 + 1
 
@@ -217,32 +216,30 @@ def _draws(problem: Problem, losses: Callable[[np.ndarray], np.ndarray], first: 
         order = np.lexsort((made.objective, rows))
         return made.inner[order[np.unique(rows[order], return_index=True)[1]]]
 
-    scouts, *rest = np.split(np.arange(len(counts)), [_SCOUTS, _PILOTS])
-    found = search([(scouts, start) for start in (*first, *elsewhere)])
-    for draws in rest:
-        if len(draws):
-            places = np.vstack([first, found])
-            with np.errstate(all="ignore"):
-                nearest = places[np.nan_to_num(counts[draws] @ losses(places).T, nan=np.inf).argmin(axis=1)]
-            found = np.vstack([found, search([(draws, nearest), *((draws[few[draws]], start) for start in elsewhere[:1])])])
-    return found
+    pilots, others = np.split(np.arange(len(counts)), [_PILOTS])
+    found = search([*((pilots, start) for start in first), *((pilots[few[pilots]], start) for start in elsewhere)])
+    if not len(others):
+        return found
+    places = np.vstack([first, found])
+    with np.errstate(all="ignore"):
+        nearest = places[np.nan_to_num(counts[others] @ losses(places).T, nan=np.inf).argmin(axis=1)]
+    return np.vstack([found, search([(others, nearest), *((others[few[others]], start) for start in elsewhere)])])
 
 
 def _draw_starts(points: Points, form: Form, prior: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts (k, p) near the estimate, and others (m, p) all over the form's grid, from its best to its worst.
+    """Starts (k, p) of all draws, and further ones (m, p) of sparse draws: the best combination of the form's grid.
 
-    Near: the estimate and, where a factor of it lies on its bound, the best of the grid with none there, as
+    All draws start at the estimate and, where a factor of it lies on its bound, at the best of the grid with none there:
     a law without irreducible error and one with much of it are two optima, and draws may differ in which is lower.
     """
     inner = form.inside(theta)
     if form.grid is None:
         return inner[None], inner[None][:0]
     others = form.inside(varpro.grid_starts(form, points, prior / points.error**2, keep=1000))
-    spread = others[np.linspace(0, len(others) - 1, min(_ELSEWHERE, len(others))).astype(int)]
     if not (on_bound(inner, form.bounds) & form.linear).any():
-        return inner[None], spread
+        return inner[None], others[:1]
     inside = others[~(on_bound(others, form.bounds) & form.linear).any(axis=1)]
-    return np.vstack([inner, inside[:1]]), spread
+    return np.vstack([inner, inside[:1]]), others[:1]
 
 
 def _varpro(points, form, prior, counts, start, delta, estimator):
@@ -313,4 +310,6 @@ def _interval(raw: _Raw, j: int, value: float, error: float, n: int, size: int, 
         below, above = bootstrap.studentised(value, error, raw.draws[:, j], raw.errors[:, j])
         if np.isfinite([below, above]).all():
             return below, above, Method.BOOTSTRAP_T
-    return *bootstrap.expanded(raw.draws[:, j], n, n - size), Method.BOOTSTRAP_EXPANDED
+    below, above = bootstrap.expanded(raw.draws[:, j], n, n - size)
+    # Where all models are on a bound and hardly a draw is, percentiles alone would leave the estimate out.
+    return np.minimum(below, value), np.maximum(above, value), Method.BOOTSTRAP_EXPANDED
