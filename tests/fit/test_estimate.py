@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from clip_scaling.fit.bootstrap import expanded, multiplicities, t_interval
-from clip_scaling.fit.estimate import fit, prior_weights
+from clip_scaling.fit.estimate import _interval, _Raw, fit, prior_weights
 from clip_scaling.fit.forms import form_named, form_names
 from clip_scaling.fit.outcome import Estimator, Method, Points, Status
 from clip_scaling.fit.solve import log_problem
@@ -207,6 +207,16 @@ def test_intervals_from_draws():
     assert low < -1.96 < 1.96 < high and high < 2.3
     assert np.isnan(expanded(draws[:50], 30, 28)).all()
     assert t_interval(np.array(1.0), np.array(0.1), 1) == pytest.approx((1 - 1.2706204736, 1 + 1.2706204736))
+
+
+def test_an_interval_holds_its_estimate():
+    """Draws that all lie on one side would leave it outside a studentised interval: percentiles then, up to the estimate."""
+    above = np.random.default_rng(0).uniform(1.0, 2.0, (400, 1))
+    one = np.ones((1, 1))
+    raw = _Raw(np.zeros(1), Status.CONVERGED, 1.0, one, one, np.ones(1, bool), above, np.full((400, 1), 0.1),
+               np.zeros((400, 1), bool))
+    low, high, method = _interval(raw, 0, 0.0, 0.1, 30, 1, False)
+    assert low == 0 and high > 1.9 and method is Method.BOOTSTRAP_EXPANDED
 
 
 def test_the_same_fit_twice_is_the_same():

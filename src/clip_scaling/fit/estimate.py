@@ -308,7 +308,7 @@ def _interval(raw: _Raw, j: int, value: float, error: float, n: int, size: int, 
     pressed = not raw.free.all() or raw.draws_at_bound[:, j].mean() > 0.02
     if not (pressed or is_front):
         below, above = bootstrap.studentised(value, error, raw.draws[:, j], raw.errors[:, j])
-        if np.isfinite([below, above]).all():
+        if below <= value <= above:  # not where an end is NaN, nor where all draws lie on one side
             return below, above, Method.BOOTSTRAP_T
     below, above = bootstrap.expanded(raw.draws[:, j], n, n - size)
     # Where all models are on a bound and hardly a draw is, percentiles alone would leave the estimate out.
