@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
+from scipy.stats import f as f_distribution
 
 from clip_scaling.fit.bootstrap import expanded, multiplicities, t_interval
 from clip_scaling.fit.estimate import _interval, _Raw, fit, prior_weights
@@ -142,6 +143,38 @@ def test_one_compute_is_degenerate():
 def test_what_models_leave_open_is_degenerate(form, change):
     law = fit(replace(ladder(0.01), **change), form, draws=100)
     assert law.status is Status.DEGENERATE and np.isnan(law.theta).all()
+
+
+@pytest.mark.parametrize("form, computes", [("power_floor", 2), ("saturating", 2), ("saturating", 3)])
+@pytest.mark.parametrize("estimator", ["log_ls", "robust_log", "varpro"])
+def test_fewer_computes_than_parameters_are_degenerate(form, computes, estimator):
+    """Any irreducible error goes with some exponent then: one of 0, on its bound, is no better told than the others."""
+    compute = np.repeat(np.geomspace(1e9, 1e11, computes), 5)
+    error = 30 * compute**-0.2 * np.exp(0.01 * np.random.default_rng(0).standard_normal(len(compute)))
+    assert fit(Points(("m",) * len(compute), compute, error), form, estimator, draws=100).status is Status.DEGENERATE
+
+
+def test_where_all_draws_lie_on_a_bound_the_profile_tells(published_points):
+    """No draw of this set has an irreducible error, and yet one of a third would fit hardly worse."""
+    points, form = published_points("fgvc_aircraft"), form_named("power_floor")
+    law = fit(points, form)
+    low, high = law.interval("e")
+    assert law.methods[0] is Method.PROFILE and low == law.value("e") == 0 and 0.2 < high < 0.6
+
+    def least(e: float) -> float:
+        rest = least_squares(lambda u: np.log(e + np.exp(u[0] + u[1] * np.log(points.compute))) - points.log_error,
+                             [1.0, -0.1], x_scale=[1.0, 0.05], xtol=1e-14, ftol=1e-14)
+        return rest.cost
+
+    rise = (least(high) / least(1e-9) - 1) * (len(points) - 3)
+    assert rise == pytest.approx(f_distribution.ppf(0.95, 1, len(points) - 3), rel=0.01)
+
+
+def test_where_few_draws_determine_the_law_students_interval_serves():
+    """A draw without the only model of large compute has no slope."""
+    points = Points(("m",) * 7, np.array([1e9] * 6 + [1e11]), np.array([0.5, 0.51, 0.49, 0.52, 0.5, 0.505, 0.3]))
+    law = fit(points, "power", draws=100)
+    assert set(law.methods) == {Method.T} and (law.low < law.theta).all() and (law.theta < law.high).all()
 
 
 def test_standard_errors_beside_a_bound_are_those_of_the_smaller_form(published_points):

@@ -79,6 +79,14 @@ def test_a_law_in_compute_alone_says_so(law):
     assert [one.gmacs for one in ranked] == [7.4, 20.6, 87.7, 190.0] and "compute alone" in alone.note and law.note is None
 
 
+def test_a_law_that_rises_says_so(law):
+    points = ladder(0.01, form="power", theta=[0.02, 0.05])
+    rising = plan.Law(fit(points, "power", draws=300), form_named("power"), points)
+    assert "a larger budget buys nothing" in rising.note
+    flat = plan.Law(fit(points, "constant", draws=300), form_named("constant"), points)
+    assert "a larger budget buys nothing" in flat.note
+
+
 def test_no_run_has_more_distinct_pairs_than_samples(law):
     """The product form would credit pairs that are never seen."""
     points = law.points

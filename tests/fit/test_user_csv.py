@@ -92,7 +92,8 @@ def _second(column, value):
     (None, ["--study", "published"], "both a CSV and --study"),
     (None, ["--bootstrap", "-1"], "--bootstrap is -1"),
     (None, ["--bootstrap", "99"], "--bootstrap is 99; give 100 to 100000 draws, or 0"),
-    (None, ["--delta", "0"], "--delta is 0.0"),
+    (None, ["--estimator", "robust_log", "--delta", "0"], "--delta is 0.0"),
+    (None, ["--delta", "1"], "--delta says nothing to estimator log_ls"),
 ])
 def test_bad_input_is_a_sentence(clip_scaling, results, change, words, reason):
     said = clip_scaling("fit", results(change), *BASE, *words)
@@ -142,6 +143,17 @@ def test_what_a_held_out_test_leaves_open_is_a_sentence(clip_scaling, results):
     assert clip_scaling("fit", results(late), *words, "--bootstrap", "0").code == 0
     said = clip_scaling("fit", results(late), *words, "--bootstrap", "0", "--holdout", "0.2")
     assert said.code == 2 and "the 29 models that --holdout leaves do not determine" in said.err
+
+
+def test_the_held_out_test_is_of_the_same_loss(clip_scaling, tmp_path):
+    """Huber's loss that is all square is least squares, on the models that --holdout leaves, too."""
+    path = tmp_path / "results.csv"
+    errors = [0.5, 0.45, 0.38, 0.35, 0.29, 0.26, 0.23, 0.29, 0.18, 0.15]
+    path.write_text("C,E\n" + "".join(f"{c},{e}\n" for c, e in zip(np.geomspace(1e8, 3e12, 10), errors)))
+    huber = ["--estimator", "robust_log", "--delta"]
+    square, plain, sharp = (json.loads(clip_scaling("fit", path, *BASE, *words, "--holdout", "0.2", "--json").out)[0]["heldout"]
+                            for words in ([*huber, "1"], [], [*huber, "0.001"]))
+    assert square["mae_pp"] == pytest.approx(plain["mae_pp"], rel=1e-6) and abs(sharp["mae_pp"] - plain["mae_pp"]) > 0.1
 
 
 def test_a_missing_file_and_a_spreadsheet(clip_scaling, tmp_path):

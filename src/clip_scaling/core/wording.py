@@ -52,6 +52,7 @@ _NAMES = {
     "three_variable_product": "three variables, product",
     "bootstrap_expanded_percentile": "bootstrap, expanded percentiles",
     "bootstrap_t": "bootstrap-t",
+    "profile": "profile from a bound",
     "t": "Student's t",
     "log_ls": "least squares in log error",
     "log_ls_binomial": "least squares in log error, weighted by binomial variance",

@@ -43,7 +43,7 @@ _CSV_ONLY = ("error", "compute", "group", "gmacs", "samples", "unique", "items",
 
 
 def _refuse_csv_options(args: argparse.Namespace) -> None:
-    given = [f"--{name}" for name in _CSV_ONLY if getattr(args, name)]
+    given = [f"--{name}" for name in _CSV_ONLY if getattr(args, name) not in (None, False)]
     if given:
         raise UserError(f"{', '.join(given)} without a CSV", mend="name the CSV first: clip-scaling fit RESULTS.csv ...")
 
@@ -59,6 +59,8 @@ def _fit_csv(args: argparse.Namespace) -> None:
     estimator = args.estimator or "log_ls"
     if estimator not in ("log_ls", "robust_log", "log_ls_binomial", "varpro"):
         raise UserError(f"unknown estimator {estimator!r}", mend="known: log_ls, robust_log, log_ls_binomial, varpro")
+    if args.delta is not None and estimator != "robust_log":
+        raise UserError(f"--delta says nothing to estimator {estimator}", mend="add --estimator robust_log, or leave it out")
     draws, delta = 4000 if args.bootstrap is None else args.bootstrap, 0.01 if args.delta is None else args.delta
     if not (draws == 0 or 100 <= draws <= 100_000):
         raise UserError(f"--bootstrap is {draws}", mend="give 100 to 100000 draws, or 0 for intervals from the curvature")

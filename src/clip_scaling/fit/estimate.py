@@ -9,6 +9,7 @@ from . import bootstrap, closed, front, spread, varpro
 from .forms import Form, form_named
 from .heap import keep_freed_arrays
 from .outcome import Estimator, Fit, Method, Points, Status, no_fit
+from .profile import far_end
 from .solve import Problem, Solution, gauss_newton, log_problem, loss, on_bound
 
 DRAWS = 4000
@@ -61,7 +62,7 @@ def fit(points: Points, form: Form | str, estimator: Estimator | str = Estimator
         raw = _fit_iterative(points, form, estimator, counts, delta)
     if raw is None or not np.isfinite(raw.inner).all():
         return no_fit(form.name, estimator, form.names, n, Status.DEGENERATE if raw is None else Status.ABNORMAL)
-    return _finish(points, form, estimator, raw)
+    return _finish(points, form, estimator, raw, delta)
 
 
 def _check(points: Points, form: Form, estimator: Estimator) -> None:
@@ -150,11 +151,14 @@ def _undetermined(form: Form, columns: list[np.ndarray], prior: np.ndarray, free
     Parameters on a bound have their own status; so have those of a term whose factor is there, and which has vanished.
     """
     told = free if form.owners is None else free & free[list(form.owners)]
-    jacobian = np.stack([column[0] for column in columns], axis=1)[:, told] * np.sqrt(prior)[:, None]
-    lengths, width = np.linalg.norm(jacobian, axis=0), np.subtract(*form.bounds[::-1])[told]
-    if (lengths * width < _UNSEEN * np.sqrt(prior.sum())).any():
+    jacobian = np.stack([column[0] for column in columns], axis=1) * np.sqrt(prior)[:, None]
+    lengths, width = np.linalg.norm(jacobian, axis=0), np.subtract(*form.bounds[::-1])
+    seen = lengths * width >= _UNSEEN * np.sqrt(prior.sum())
+    if not seen[told].all():
         return True
-    return bool(told.any()) and np.linalg.svd(jacobian / lengths, compute_uv=False)[-1] < _UNSEEN
+    # A factor on its bound, as an irreducible error of 0, is not told from the others' by being there.
+    told = told | (~free & form.linear & seen)
+    return bool(told.any()) and np.linalg.svd((jacobian / lengths)[:, told], compute_uv=False)[-1] < _UNSEEN
 
 
 def _raw_failed(form: Form, status: Status) -> _Raw:
@@ -276,12 +280,14 @@ def starts(points: Points, form: Form, prior: np.ndarray) -> np.ndarray:
     return form.natural(drawn)
 
 
-def _finish(points: Points, form: Form, estimator: Estimator, raw: _Raw) -> Fit:
+def _finish(points: Points, form: Form, estimator: Estimator, raw: _Raw, delta: float) -> Fit:
     n, size = len(points), int(raw.free.sum())
     errors = np.sqrt(np.diag(raw.classical if not len(raw.draws) else raw.covariance))
     low, high, methods = [], [], []
     for j, (value, error) in enumerate(zip(raw.inner, errors)):
         below, above, method = _interval(raw, j, value, error, n, size, form.front)
+        if not raw.free[j] and above - below < 1e-6 * max(1, abs(value)):  # all draws lie on the bound
+            below, above, method = _from_bound(points, form, estimator, raw, j, delta)
         low, high, methods = [*low, below], [*high, above], [*methods, method]
     theta = form.natural(raw.inner)
     if not form.front:  # lines through a front have no bounds
@@ -298,18 +304,35 @@ def _finish(points: Points, form: Form, estimator: Estimator, raw: _Raw) -> Fit:
                covariance, form.natural(raw.draws))
 
 
+def _from_bound(points: Points, form: Form, estimator: Estimator, raw: _Raw, j: int, delta: float):
+    if estimator is Estimator.VARPRO:
+        return np.nan, np.nan, Method.NONE
+    huber = delta if estimator is Estimator.ROBUST_LOG else None
+    freedom = len(points) - int(raw.free.sum()) - 1
+    end = far_end(points, form, prior_weights(points, estimator), huber, raw.inner, j, freedom)
+    return min(raw.inner[j], end), max(raw.inner[j], end), Method.PROFILE
+
+
 def _interval(raw: _Raw, j: int, value: float, error: float, n: int, size: int, is_front: bool):
     if not len(raw.draws):
         if not raw.free[j]:
             return np.nan, np.nan, Method.NONE
         freedom = n - size if not is_front else min(n, front.BINS) - size
         return *bootstrap.t_interval(value, error, freedom), Method.T
-    # On a bound a standard error means nothing, nor do those of the parameters beside it: percentiles then.
-    pressed = not raw.free.all() or raw.draws_at_bound[:, j].mean() > 0.02
+    # On a bound a standard error means nothing: percentiles then. Those beside it suppose that it is not there: percentiles
+    # may be wider, and the interval holds both.
+    pressed = not raw.free[j] or raw.draws_at_bound[:, j].mean() > 0.02
+    beside = value, value
     if not (pressed or is_front):
         below, above = bootstrap.studentised(value, error, raw.draws[:, j], raw.errors[:, j])
         if below <= value <= above:  # not where an end is NaN, nor where all draws lie on one side
-            return below, above, Method.BOOTSTRAP_T
+            beside = below, above
+            if raw.free.all():
+                return below, above, Method.BOOTSTRAP_T
     below, above = bootstrap.expanded(raw.draws[:, j], n, n - size)
-    # Where all models are on a bound and hardly a draw is, percentiles alone would leave the estimate out.
-    return np.minimum(below, value), np.maximum(above, value), Method.BOOTSTRAP_EXPANDED
+    if np.isfinite([below, above]).all():
+        return min(below, beside[0]), max(above, beside[1]), Method.BOOTSTRAP_EXPANDED
+    if not raw.free[j] or n <= size:
+        return np.nan, np.nan, Method.NONE
+    # Too few draws determine the law, as where one model alone lies far from the others.
+    return *bootstrap.t_interval(value, np.sqrt(raw.classical[j, j]), n - size), Method.T

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .estimate import FEW, fit
+from .estimate import DELTA, FEW, fit
 from .forms import Form, form_named
 from .outcome import Estimator, Fit, Points
 from .predict import predict
@@ -44,12 +44,12 @@ def split_largest(points: Points, fraction: float = FRACTION) -> np.ndarray:
 
 
 def hold_out(points: Points, form: Form | str, estimator: Estimator | str = Estimator.LOG_LS,
-             fraction: float = FRACTION) -> HeldOut | None:
+             fraction: float = FRACTION, delta: float = DELTA) -> HeldOut | None:
     """Fit without the largest compute and predict it; None below 6 models, where too few would be left."""
     form = form_named(form) if isinstance(form, str) else form
     if len(points) < FEW:
         return None
     largest = split_largest(points, fraction)
-    law = fit(points.take(~largest), form, estimator, draws=0)
+    law = fit(points.take(~largest), form, estimator, draws=0, delta=delta)
     left = points.take(largest)
     return HeldOut(left.names, left.compute, left.error, *predict(law, form, left), law)

@@ -39,6 +39,7 @@ class Method(StrEnum):
     T = "t"
     BOOTSTRAP_T = "bootstrap_t"  # studentised by HC3 standard errors
     BOOTSTRAP_EXPANDED = "bootstrap_expanded_percentile"  # percentiles widened for the degrees of freedom
+    PROFILE = "profile"  # from a bound to where the objective rises too much
     NONE = "none"
 
 

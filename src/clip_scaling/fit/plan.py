@@ -3,7 +3,7 @@
 Pure functions: a law and arrays in, frozen dataclasses or a table out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -35,11 +35,21 @@ class Law:
 
     @property
     def note(self) -> str | None:
-        """A sentence where the law cannot choose an architecture."""
+        """A sentence where the law cannot choose a budget or an architecture."""
+        if not self._falls():
+            return f"form {self.form.name} does not fall with more compute on this target: a larger budget buys nothing"
         if "gmacs" in self.form.needs:
             return None
         return (f"form {self.form.name} knows total compute alone: at equal compute it predicts the same error for every "
                 "architecture; take a form that reads gmacs, such as three_variable, to choose one")
+
+    def _falls(self) -> bool:
+        """Whether the largest model fitted would err less with ten times the samples, all new."""
+        largest = self.points.take(np.array([int(np.argmax(self.points.compute))]))
+        scales = {name: None if (values := getattr(largest, name)) is None else values * 10
+                  for name in ("compute", "samples", "unique")}
+        more = replace(largest, **scales)
+        return bool(self.form.errors(more, self.fit.theta) < self.form.errors(largest, self.fit.theta) * (1 - 1e-9))
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def fit_csv(path: Path, columns: Columns, form_name: str, *, estimator: str = Es
         _check_points(points, form, path, name if columns.group else None, holdout)
         place = _place(path, name if columns.group else None)
         law = _determined(fit(points, form, estimator, draws=draws, delta=delta), place, "the models")
-        test = hold_out(points, form, estimator, holdout) if holdout else None
+        test = hold_out(points, form, estimator, holdout, delta) if holdout else None
         if test is not None:
             _determined(test.fit, place, f"the {test.fit.n_points} models that --holdout leaves")
         made.append(GroupFit(str(name), law, test))
@@ -163,10 +163,15 @@ def _as_dict(one: GroupFit) -> dict:
             "n_points": law.n_points, "insample_mae_pp": _null(law.insample_mae_pp), "parameters": parameters}
     if one.heldout is not None:
         test = one.heldout
-        made["heldout"] = {"mae_pp": _null(test.mae_pp), "covered": int(test.covered.sum()), "models": [
+        made["heldout"] = {"mae_pp": _null(test.mae_pp), "covered": _covered(test), "models": [
             {"name": name, "error": _null(test.error[k]), "predicted": _null(test.predicted[k]), "low": _null(test.low[k]),
              "high": _null(test.high[k])} for k, name in enumerate(test.names)]}
     return made
+
+
+def _covered(test: HeldOut) -> int | None:
+    """How many intervals held their model's error; None where the law has none."""
+    return int(test.covered.sum()) if np.isfinite(test.low).all() else None
 
 
 def _null(value: float) -> float | None:
@@ -181,9 +186,11 @@ def as_text(fits: list[GroupFit]) -> str:
         lines.append(f"{one.group}: {law.form}, {law.estimator}, {law.status}, {law.n_points} models, mean absolute error "
                      f"{law.insample_mae_pp:.2f} pp")
         for k, name in enumerate(law.parameters):
-            lines.append(f"  {name:<8} {law.theta[k]:>12.5g}   95 % [{law.low[k]:.5g}, {law.high[k]:.5g}]   {law.methods[k]}")
+            ends = f"95 % [{law.low[k]:.5g}, {law.high[k]:.5g}]   {law.methods[k]}" if np.isfinite(law.low[k]) else "no interval"
+            lines.append(f"  {name:<8} {law.theta[k]:>12.5g}   {ends}")
         if one.heldout is not None:
             test = one.heldout
+            covered = "no interval" if (held := _covered(test)) is None else f"interval covered {held}"
             lines.append(f"  held out: {len(test.names)} models of largest compute, mean absolute error {test.mae_pp:.2f} pp, "
-                         f"interval covered {int(test.covered.sum())}")
+                         f"{covered}")
     return "\n".join(lines)
