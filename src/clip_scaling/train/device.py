@@ -4,12 +4,8 @@ Rounds: every run is given some steps, then all are waited for. Only between rou
 Ctrl-C, or at a weight: there what the host knows of a run and what the device has done of it agree.
 """
 
-import contextlib
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -20,7 +16,7 @@ from .engine import CHECKPOINT_SECONDS, NonFiniteLoss, Outcome, Status
 from .energy import EnergyMeter
 from .finished import save_failed, save_finished
 from .resident import ResidentPool, ResidentSession
-from .schedule import Board, longest_first
+from .schedule import Board, longest_first, stop_asked
 from .spec import RunSpec
 from .throughput import peak_of, performance
 
@@ -77,7 +73,7 @@ def train_all_on(
     options = {"compiled": compiled, "graph": graph}
     shared = Shared(ResidentPool(device), Board(waiting, performance(peak_of(device))), EnergyMeter(device), options)
     try:
-        with _stop_asked() as stop:
+        with stop_asked() as stop:
             return _rounds(shared, waiting, parallel, deadline, checkpoint_seconds, stop)
     except torch.OutOfMemoryError:
         mend = f"give --parallel less than {parallel}" if parallel > 1 else "take a smaller batch or a larger device"
@@ -103,24 +99,6 @@ def _rounds(shared: Shared, waiting, parallel: int, deadline: float | None, chec
         if late and (waiting or shared.active):
             return False
     return True
-
-
-@contextlib.contextmanager
-def _stop_asked() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, instead of ending a round in its middle; a second Ctrl-C does end it."""
-    asked, before = threading.Event(), {}
-
-    def ask(number, frame) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _begin(shared: Shared, spec: RunSpec) -> None:

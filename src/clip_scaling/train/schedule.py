@@ -1,10 +1,13 @@
 """Runs side by side: longest first, one bar for all, and an end in which no child stays behind."""
 
+import contextlib
 import math
+import signal
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
 
@@ -23,7 +26,7 @@ def train_all(specs: list[RunSpec], *, workers: int, deadline: float | None = No
     """Train `specs` on `workers` processes. Returns False where `deadline` (monotonic seconds) cut it short.
 
     A run whose loss left the finite numbers is told and recorded, and the others go on. Anything else that a worker
-    cannot mend ends the command: UserError or OSError.
+    cannot mend ends the command: UserError or OSError. Ctrl-C and SIGTERM let each worker save, and raise KeyboardInterrupt.
     """
     waiting = longest_first(specs)
     pool = [Worker() for _ in range(min(workers, len(waiting)))]
@@ -31,7 +34,8 @@ def train_all(specs: list[RunSpec], *, workers: int, deadline: float | None = No
     try:
         for worker in pool:
             worker.start(waiting.popleft())
-        return _supervise(pool, waiting, board, deadline)
+        with stop_asked() as stop:
+            return _supervise(pool, waiting, board, deadline, stop)
     except BaseException:
         for worker in pool:
             worker.ask_to_stop()  # each still writes a checkpoint
@@ -47,8 +51,31 @@ def longest_first(specs: list[RunSpec]) -> deque[RunSpec]:
     return deque(sorted(unique.values(), key=lambda spec: (-cost(spec), spec.run)))
 
 
-def _supervise(pool: list[Worker], waiting: deque, board: "Board", deadline: float | None) -> bool:
+@contextlib.contextmanager
+def stop_asked() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, instead of ending work in its middle; a second Ctrl-C does end it.
+
+    An exception may also be raised where Python ignores it, as while it frees an object.
+    """
+    asked, before = threading.Event(), {}
+
+    def ask(number, frame) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _supervise(pool: list[Worker], waiting: deque, board: "Board", deadline: float | None, stop: threading.Event) -> bool:
     while any(worker.spec for worker in pool):
+        if stop.is_set():
+            raise KeyboardInterrupt
         if deadline is not None and time.monotonic() > deadline:
             deadline = None
             waiting.clear()
