@@ -1,10 +1,12 @@
 """Models: runs' folders and open_clip's checkpoints give the same features; nothing in a checkpoint is executed."""
 
 import gzip
+import io
 import json
 import pickle
 import shutil
 import time
+import zipfile
 
 import pytest
 
@@ -67,7 +69,19 @@ def test_pickled_code_is_refused_and_not_run(registered, tmp_path, monkeypatch):
     assert "Traceback" not in caught.value.sentence
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps([1, 2]), b"PK\x03\x04 broken archive"])
+def archive(pickled: bytes) -> bytes:
+    """A zip in torch's form, of a pickle of no tensors."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as parts:
+        parts.writestr("archive/data.pkl", pickled)
+        parts.writestr("archive/version", b"3\n")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"not a checkpoint", pickle.dumps([1, 2]), b"PK\x03\x04 broken archive", b"PK\x03\x04", b"\x80\x02.", b"\x80", b"\x80\x02]a.",
+    archive(b"\x80\x02]a."), archive(b"\x80\x02."), archive(b""), archive(b"\x80\x02]."), archive(b"\x80\x02K\x01."), archive(b"\x80\x02}."),
+], ids=range(14))
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 def test_broken_file_is_one_sentence(registered, tmp_path, content, suffix):
     path = tmp_path / f"broken.{suffix}"
@@ -86,6 +100,26 @@ def test_checkpoint_of_another_shape_is_one_sentence(registered, run_folders, tm
     torch.save({key: value for key, value in weights.items() if key != "visual.proj"}, tmp_path / "less.pt")
     with pytest.raises(UserError, match="does not load as"):
         from_open_clip(registered, str(tmp_path / "less.pt"))
+
+
+@pytest.mark.parametrize("value", [torch.tensor(1.0), torch.zeros(0), torch.zeros(2, 2, 2, 2), torch.zeros(0, 7), 1, None, "x", []], ids=range(8))
+def test_positional_embeddings_of_another_shape_are_a_sentence(registered, run_folders, tmp_path, value):
+    torch.save(state(run_folders[0]) | {"visual.positional_embedding": value}, tmp_path / "other.pt")
+    with pytest.raises(UserError, match="does not load as"):
+        from_open_clip(registered, str(tmp_path / "other.pt"))
+
+
+@pytest.mark.parametrize("raised", [MemoryError, OSError, KeyboardInterrupt])
+def test_what_is_not_the_files_fault_is_not_called_its_fault(registered, run_folders, tmp_path, monkeypatch, raised):
+    torch.save(state(run_folders[0]), tmp_path / "whole.pt")
+
+    def fails(*_, **__):
+        raise raised()
+
+    monkeypatch.setattr(open_clip, "create_model", fails)
+    with pytest.raises(UserError if raised is MemoryError else raised) as caught:
+        from_open_clip(registered, str(tmp_path / "whole.pt"))
+    assert "does not load" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,6 @@ def from_run(folder: Path, *, device: str = "cpu") -> Model:
 
 def from_open_clip(architecture: str, pretrained: str, *, device: str = "cpu") -> Model:
     """A checkpoint file (weights only; .safetensors too) or a tag of open_clip's. Raises UserError."""
-    from safetensors import SafetensorError
-
     from ..train.openclip import open_clip
 
     config = open_clip.get_model_config(architecture.replace("/", "-"))
@@ -83,8 +81,11 @@ def from_open_clip(architecture: str, pretrained: str, *, device: str = "cpu") -
     except pickle.UnpicklingError:
         mend = "save its state_dict as safetensors where you trust the file"
         raise UserError("holds more than weights and is not executed", where=pretrained, mend=mend) from None
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, StopIteration,
-            SafetensorError) as error:
+    except (UserError, OSError):
+        raise
+    except MemoryError:
+        raise UserError("needs more memory than there is", where=pretrained, mend="evaluate it on a larger machine") from None
+    except Exception as error:  # noqa: BLE001 - decoders raise whatever a stranger's bytes lead them to: IndexError, ...
         first = str(error).strip().splitlines()[:2]
         what = f"does not load as {architecture} ({' '.join(first)})"
         raise UserError(what, where=pretrained, mend="name the architecture that the checkpoint was made for") from None
