@@ -1,6 +1,7 @@
 """Evaluation folders: packed once by content, equal to open_clip's transform, and every fault named with its place."""
 
 import io
+import pickle
 import tarfile
 
 import numpy as np
@@ -196,9 +197,9 @@ def test_a_blank_caption_is_named(tmp_path, make, text):
         read_split(open_folder(tmp_path), "test", GEOMETRY)
 
 
-def saved(array) -> bytes:
+def saved(array, save=np.save) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, array)
+    save(buffer, array)
     return buffer.getvalue()
 
 
@@ -206,7 +207,8 @@ def saved(array) -> bytes:
     saved(np.zeros(2, dtype=[("a", "i4"), ("b", "f8")])), saved(np.array(["0", "1"])), saved(np.array([0, 1], dtype="datetime64[s]")), saved(np.zeros(3)),
     saved(np.array([0, np.nan])), saved(np.array([0, 2])), saved(np.array([0, 1j])), saved(np.zeros((2, 2))), saved(np.array(1)), b"", b"\x93NUMPY",
     b"\x93NUMPY\x01\x00\x10\x00" + b"{'descr': 1}".ljust(16), b"\x93NUMPY\x01\x00\x40\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (10**15,)}".ljust(64),
-    saved(np.array([0, 1], dtype=object).astype(str)),
+    saved(np.array([0, 1], dtype=object).astype(str)), saved(np.array([0, 1]), np.savez), saved(np.array([0, 1]), np.savez_compressed),
+    pickle.dumps([0, 1]), b"PK\x03\x04",
 ])
 def test_labels_that_are_none_are_named(tmp_path, make, content):
     tar_of(tmp_path, [("s0.png", make.png(np.zeros((32, 32, 3), np.uint8))), ("s0.npy", content)])

@@ -114,7 +114,8 @@ def read_label(
         return _captions(file, sample, path, counts)
     if kind is Kind.MULTILABEL:
         try:
-            row = np.load(io.BytesIO(_read(file, sample, "npy", path)), allow_pickle=False)
+            # Not np.load, which gives an archive of arrays for the bytes of one.
+            row = np.lib.format.read_array(io.BytesIO(_read(file, sample, "npy", path)), allow_pickle=False)
         except UserError:
             raise
         except Exception:  # noqa: BLE001 - headers are parsed as Python, and may promise more than there is memory
