@@ -249,3 +249,42 @@ def test_a_tar_that_is_no_plain_file_is_refused_at_once(tmp_path, kind):
     make_odd(path, kind)
     with pytest.raises(UserError, match="0.tar"):
         read_split(open_folder(tmp_path), "test", GEOMETRY)
+
+
+@pytest.mark.parametrize(("said", "tars", "named"), [
+    ("1", ["0", "1"], r"1\.tar: stands beside the 1 tars"), ("1", ["0", "more"], r"more\.tar: stands beside"), ("0", ["0"], r"0\.tar: stands beside"),
+    ("2", ["0"], r"1\.tar: is missing"), ("0", [], r"0\.tar: is missing"), ("1", ["0", ".x"], None), ("2", ["0", "1"], None),
+])
+def test_tars_that_nshards_leaves_out_are_named(tmp_path, make, said, tars, named):
+    (tmp_path / "classnames.txt").write_text("a\nb\n")
+    (tmp_path / "test").mkdir()
+    for name in tars:
+        make.write_tar(tmp_path / "test" / f"{name}.tar", [whole(make)])
+    (tmp_path / "test/nshards.txt").write_text(said)
+    if named is None:
+        assert len(read_split(open_folder(tmp_path), "test", GEOMETRY)) == int(said)
+        return
+    with pytest.raises(UserError, match=named):
+        read_split(open_folder(tmp_path), "test", GEOMETRY)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "folder", "link"])
+@pytest.mark.parametrize("name", ["dataset_type.txt", "zeroshot_classification_templates.txt", "classnames.txt", "test/nshards.txt"])
+def test_a_text_file_that_is_no_file_is_not_taken_for_absent(tmp_path, make, name, kind):
+    (tmp_path / "classnames.txt").write_text("a\nb\n")
+    make.write_split(tmp_path, "test", [whole(make)])
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).symlink_to("nowhere") if kind == "link" else make_odd(tmp_path / name, kind)
+    with pytest.raises(UserError, match=f"{name}: is no file"):
+        read_split(open_folder(tmp_path), "test", GEOMETRY)
+
+
+@pytest.mark.parametrize("name", ["classnames.txt", "zeroshot_classification_templates.txt"])
+def test_a_list_of_names_is_not_cut(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(subject, "_LARGEST_TEXT", 100)
+    (tmp_path / "classnames.txt").write_text("a\nb\n")
+    (tmp_path / name).write_text("{c}\n" * 25)
+    assert open_folder(tmp_path)
+    (tmp_path / name).write_text("{c}\n" * 25 + "{c}")
+    with pytest.raises(UserError, match=f"{name}: has more than 100 characters"):
+        open_folder(tmp_path)

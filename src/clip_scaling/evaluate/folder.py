@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import re
 import sys
 from collections import Counter
@@ -106,15 +107,20 @@ def _templates(path: Path, classnames: tuple[str, ...]) -> tuple[str, ...]:
 
 def _lines(path: Path, *, optional: bool = False) -> tuple[str, ...]:
     if not path.is_file():
+        if os.path.lexists(path):  # taken for absent, it would change what is scored, and nobody would know
+            raise UserError("is no file (a folder, pipe, device or broken link)", where=path, mend="write it as plain text")
         if optional:
             return ()
         raise UserError("is missing", where=path, mend="write one class name a line")
     try:
         with open(path, encoding="utf-8") as file:
-            lines = tuple(line.strip() for line in file.read(_LARGEST_TEXT).split("\n"))
-        lines = lines[:-1] if lines[-1] == "" else lines
+            text = file.read(_LARGEST_TEXT + 1)
     except UnicodeDecodeError:
         raise UserError("is no UTF-8 text", where=path, mend="save it as UTF-8") from None
+    if len(text) > _LARGEST_TEXT:
+        raise UserError(f"has more than {_LARGEST_TEXT:,} characters", where=path, mend="write fewer or shorter lines")
+    lines = tuple(line.strip() for line in text.split("\n"))
+    lines = lines[:-1] if lines[-1] == "" else lines
     if not lines or "" in lines:
         raise UserError("has an empty line" if lines else "is empty", where=path, mend="one entry a line")
     odd = next((line for line in lines if _CONTROL.search(line) or len(line) > 1000), None)
@@ -125,18 +131,23 @@ def _lines(path: Path, *, optional: bool = False) -> tuple[str, ...]:
 
 
 def shards(folder: Folder, split: str) -> list[Path]:
-    """The split's tars in order. Raises UserError where there is none or fewer than nshards.txt says."""
+    """The split's tars in order. Raises UserError where there is none, or fewer or more than nshards.txt says."""
     where = folder.path / split
     said = _lines(where / "nshards.txt", optional=True)
+    there = found = sorted(where.glob("*.tar"))
     if said and said[0].isascii() and said[0].isdecimal() and len(said[0]) < 7:
         found = [where / f"{index}.tar" for index in range(int(said[0]))]
-    else:
-        found = sorted(where.glob("*.tar"))
     for path in found:
         refuse_odd_file(path)
     missing = next((path for path in found if not path.is_file()), None)
-    if missing or not found:
+    if missing or not there:
         raise UserError("is missing", where=missing or where / "0.tar", mend="prepare the evaluation set again")
+    named = set(found)
+    if extra := next((path for path in there if path not in named and not path.name.startswith(".")), None):
+        what = f"stands beside the {len(found):,} tars of nshards.txt and would not be scored"
+        raise UserError(what, where=extra, mend="write how many there are to nshards.txt, or move this one away")
+    if not found:
+        raise UserError("names no tar", where=where / "nshards.txt", mend="prepare the evaluation set again")
     return found
 
 
