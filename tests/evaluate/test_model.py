@@ -109,6 +109,39 @@ def test_positional_embeddings_of_another_shape_are_a_sentence(registered, run_f
         from_open_clip(registered, str(tmp_path / "other.pt"))
 
 
+def spread(*shape) -> torch.Tensor:
+    """A tensor of any shape, of one number."""
+    return torch.zeros(1).expand(*shape)
+
+
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("visual.positional_embedding", spread(31_623**2 + 1, 16), "as a whole"), ("positional_embedding", spread(10**9, 16), "as a whole"),
+    ("visual.proj", spread(10**9, 10**9), "as a whole"), ("visual.positional_embedding", torch.zeros(10**9, 16, device="meta"), "as a whole"),
+    ("visual.proj", torch.eye(7).to_sparse(), "as a whole|does not load"),
+    ("logit_scale", torch.tensor(1j), "complex"), ("visual.proj", torch.complex64, "complex"), ("visual.proj", torch.int8, "no floats"),
+    ("visual.proj", torch.bool, "no floats"), ("logit_scale", torch.tensor(3), "no floats"), ("logit_scale", torch.tensor(float("nan")), "not finite"),
+    ("ln_final.bias", float("inf"), "not finite"), ("visual.ln_post.weight", float("-inf"), "not finite"),
+])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_weights_that_are_none_are_refused_at_once(registered, run_folders, tmp_path, name, value, said, prefix):
+    weights = dict(state(run_folders[0]))
+    if isinstance(value, torch.dtype):
+        value = torch.ones_like(weights[name], dtype=value)
+    elif isinstance(value, float):
+        value = torch.full_like(weights[name], value)
+    torch.save({f"{prefix}{key}": held for key, held in (weights | {name: value}).items()}, tmp_path / "other.pt")
+    begun = time.monotonic()
+    with pytest.raises(UserError, match=said) as caught:
+        from_open_clip(registered, str(tmp_path / "other.pt"))
+    assert time.monotonic() - begun < 5 and str(tmp_path) in caught.value.sentence
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_floats_are_read(registered, run_folders, tmp_path, dtype):
+    torch.save({key: value.to(dtype) for key, value in state(run_folders[0]).items()}, tmp_path / "half.pt")
+    assert from_open_clip(registered, str(tmp_path / "half.pt")).clip.visual.proj.dtype is torch.float32
+
+
 @pytest.mark.parametrize("raised", [MemoryError, OSError, KeyboardInterrupt])
 def test_what_is_not_the_files_fault_is_not_called_its_fault(registered, run_folders, tmp_path, monkeypatch, raised):
     torch.save(state(run_folders[0]), tmp_path / "whole.pt")

@@ -5,7 +5,7 @@ import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UserError
+from ..core.errors import UserError, short
 from ..core.files import digest, read_json, sha256
 from .folder import Geometry
 
@@ -76,7 +76,9 @@ def from_open_clip(architecture: str, pretrained: str, *, device: str = "cpu") -
         raise UserError(f"unknown model {architecture!r}", mend=f"{mend}; or give a run's folder")
     _check_source(open_clip, architecture, pretrained)
     try:
+        floating = _check_weights(Path(pretrained)) if Path(pretrained).is_file() else {}
         clip = open_clip.create_model(architecture, pretrained=pretrained, weights_only=True)
+        _check_loaded(clip, floating, pretrained)
         tokenizer = open_clip.get_tokenizer(architecture)
     except pickle.UnpicklingError:
         mend = "save its state_dict as safetensors where you trust the file"
@@ -91,6 +93,40 @@ def from_open_clip(architecture: str, pretrained: str, *, device: str = "cpu") -
         raise UserError(what, where=pretrained, mend="name the architecture that the checkpoint was made for") from None
     name = Path(pretrained).stem if Path(pretrained).is_file() else f"{architecture}_{pretrained}"
     return wrap(clip, tokenizer, name=name, vocabulary=architecture, config=config, device=device)
+
+
+def _check_weights(path: Path) -> dict[str, bool]:
+    """Which of a checkpoint's tensors hold floats, by name. Raises UserError for one of which the file holds only a part.
+
+    Such a tensor is a few bytes that claim any shape: open_clip would resize it, in any time and memory.
+    """
+    import torch
+    from open_clip.factory import load_state_dict
+
+    if path.suffix in (".npz", ".npy"):
+        return {}  # big_vision's form, whose arrays are never resized nor larger than their file says
+    tensors = {name: value for name, value in load_state_dict(str(path), weights_only=True).items()
+               if isinstance(value, torch.Tensor)}
+    mend = "save the model's state_dict again, of plain tensors"
+    for name, value in tensors.items():
+        plain = value.layout is torch.strided and value.device.type == "cpu" and not value.is_quantized
+        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise UserError(f"weights {short(name)!r} do not lie in the file as a whole", where=path, mend=mend)
+        if value.is_complex():
+            raise UserError(f"weights {short(name)!r} are complex", where=path, mend=mend)
+    return {name: value.is_floating_point() for name, value in tensors.items()}
+
+
+def _check_loaded(clip, floating: dict[str, bool], pretrained: str) -> None:
+    """Raise UserError where weights are whole numbers in the file and no buffer of such, which torch casts, or not finite."""
+    mend = "save the model's state_dict again"
+    for name, value in clip.state_dict().items():
+        if not value.is_floating_point():
+            continue
+        if not floating.get(name, floating.get(name.removeprefix("text."), True)):
+            raise UserError(f"weights {short(name)!r} are no floats", where=pretrained, mend=mend)
+        if not value.isfinite().all():
+            raise UserError(f"weights {short(name)!r} are not finite", where=pretrained, mend=mend)
 
 
 def _check_source(open_clip, architecture: str, pretrained: str) -> None:
