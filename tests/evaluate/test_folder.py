@@ -1,6 +1,7 @@
 """Evaluation folders: packed once by content, equal to open_clip's transform, and every fault named with its place."""
 
 import io
+import json
 import pickle
 import tarfile
 
@@ -288,3 +289,41 @@ def test_a_list_of_names_is_not_cut(tmp_path, monkeypatch, name):
     (tmp_path / name).write_text("{c}\n" * 25 + "{c}")
     with pytest.raises(UserError, match=f"{name}: has more than 100 characters"):
         open_folder(tmp_path)
+
+
+def a_pack(shape, dtype=np.uint8, order="C") -> bytes:
+    return saved(np.zeros(shape, dtype, order))
+
+
+@pytest.mark.parametrize(("suffix", "content"), [
+    *[("json", content) for content in (
+        b"", b"{", b"[]", b"{}", b"null", b"\xff", b"[" * 50_000, b'{"fields": [1]}', b'{"fields": 7, "counts": {}}', b'{"fields": [], "counts": {}}',
+        b'{"fields": [0], "counts": {}}', b'{"fields": [0, "1"], "counts": {}}', b'{"fields": [0, 2], "counts": {}}', b'{"fields": [[0], [1]], "counts": {}}',
+        b'{"fields": [0, 1e400], "counts": {}}', b'{"fields": [0, 1], "counts": []}', b'{"fields": [0, 1], "counts": {"x": "y"}}')],
+    *[("npy", content) for content in (
+        b"", b"\x93NUMPY", b"PK\x03\x04", a_pack((2, 32, 32, 3))[:-1], a_pack((1, 32, 32, 3)), a_pack((2, 16, 32, 3)), a_pack((2, 32, 32, 3), np.int8),
+        a_pack((2, 32, 32, 3), order="F"), a_pack(()), saved(np.zeros((2, 32, 32, 3), np.uint8), np.savez), b"\x80\x02.", None)],
+], ids=range(29))
+def test_a_broken_pack_is_packed_anew(tmp_path, make, suffix, content):
+    (tmp_path / "classnames.txt").write_text("a\nb\n")
+    make.write_split(tmp_path, "test", [whole(make), whole(make) | {"cls": b"0"}])
+    first = read_split(open_folder(tmp_path), "test", GEOMETRY)
+    images, labels = np.array(first.images), first.labels
+    path = paths.cache() / "packed" / f"{first.content}.{suffix}"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    again = read_split(open_folder(tmp_path), "test", GEOMETRY)
+    assert again.content == first.content and np.array_equal(again.labels, labels) and np.array_equal(again.images, images)
+
+
+@pytest.mark.parametrize("kind", ["retrieval", "multilabel"])
+@pytest.mark.parametrize("fields", [[0], ["a"], [[]], [[2, 0]], [["a", 1]], [None]])
+def test_broken_labels_of_a_pack_are_packed_anew(tmp_path, make, kind, fields):
+    (tmp_path / "classnames.txt").write_text("a\nb\n")
+    (tmp_path / "dataset_type.txt").write_text(kind)
+    make.write_split(tmp_path, "test", [whole(make) | {"txt": b"a star", "npy": saved(np.array([0, 1]))}])
+    first = read_split(open_folder(tmp_path), "test", GEOMETRY)
+    (paths.cache() / "packed" / f"{first.content}.json").write_text(json.dumps({"fields": fields, "counts": {}}))
+    again = read_split(open_folder(tmp_path), "test", GEOMETRY)
+    assert again.captions == first.captions and np.array_equal(again.labels, first.labels)

@@ -4,7 +4,6 @@
     SPLIT/nshards.txt  SPLIT/0.tar ...   a sample is key.png|jpg|jpeg|webp with key.cls, key.npy or key.txt
 """
 
-import json
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ import numpy as np
 from ..core import paths
 from ..core.errors import UserError, short
 from ..core.files import atomic_path, digest, sha256, write_json
+from ..core.json_files import read_json
 from ..subset.reader import refuse_odd_file
 from ..subset.samples import Refused, plain_caption
 from .samples import Kind, index, read_image, read_label
@@ -179,19 +179,50 @@ def read_split(folder: Folder, split: str, geometry: Geometry) -> Items:
                    [*geometry.size, geometry.interpolation, geometry.resize_mode, geometry.fill_color], _PACKING])
     target = paths.cache() / "packed" / f"{name}.npy"
     beside = target.with_suffix(".json")
-    if not beside.is_file():
+    packed = _packed(folder, geometry, target, beside)
+    if packed is None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
-            if not beside.is_file():
+            packed = _packed(folder, geometry, target, beside)
+            if packed is None:
+                beside.unlink(missing_ok=True)  # what it says is not of the images that follow
                 _pack(folder, found, geometry, target, beside)
-    packed = json.loads(beside.read_text(encoding="utf-8"))
-    fields, counts = packed["fields"], packed["counts"]
+                packed = _packed(folder, geometry, target, beside)
+    if packed is None:
+        raise UserError("cannot be read back", where=target, mend="see whether its disk is sound, and evaluate again")
+    images, fields, counts = packed
     if counts:
         say_once(f"{folder.name}, {split}: " + ", ".join(f"{what} ({count:,})" for what, count in counts.items()))
-    images = np.load(target, mmap_mode="r", allow_pickle=False)
     if folder.kind is Kind.RETRIEVAL:
         return Items(images, None, tuple(tuple(captions) for captions in fields), name, counts)
     return Items(images, np.asarray(fields, dtype=np.int64), None, name, counts)
+
+
+def _packed(folder: Folder, geometry: Geometry, target: Path, beside: Path) -> tuple[np.ndarray, list, dict] | None:
+    """Images, labels or captions, and counts as `_pack` left them; None where there are none, or broken ones."""
+    try:
+        content = read_json(beside, kind=dict)
+        fields, counts = content["fields"], content["counts"]
+        images = np.load(target, mmap_mode="r", allow_pickle=False)
+    except Exception:  # noqa: BLE001 - absent, cut off, or bytes of a full disk: all of it can be packed anew
+        return None
+    whole = (isinstance(fields, list) and fields and all(_is_field(one, folder) for one in fields)
+             and isinstance(counts, dict) and all(type(count) is int for count in counts.values())
+             and isinstance(images, np.ndarray) and images.dtype == np.uint8
+             and images.shape == (len(fields), *geometry.size, 3) and images.flags.c_contiguous)
+    return (images, fields, counts) if whole else None
+
+
+def _is_field(field: object, folder: Folder) -> bool:
+    """Whether it is what `read_label` gives for a sample of the folder's kind."""
+    classes = len(folder.classnames)
+    if folder.kind is Kind.CLASSIFICATION:
+        return type(field) is int and 0 <= field < classes
+    if not isinstance(field, list):
+        return False
+    if folder.kind is Kind.MULTILABEL:
+        return len(field) == classes and all(type(one) is int and one in (0, 1) for one in field)
+    return bool(field) and all(isinstance(one, str) for one in field)
 
 
 @cache
