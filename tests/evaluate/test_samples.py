@@ -159,8 +159,16 @@ def test_captions_are_one_a_line_and_control_characters_are_counted(tmp_path):
     assert items.counts == {Conversion.CONTROL_CHARACTERS: 1}
 
 
+@pytest.mark.parametrize(("text", "captions"), [
+    ("a\u2028b\x0cc\x85d", ["a b c d"]), ("a\u2029b\x0bc\x1cd\x1de\x1ef\n", ["a b c d e f"]), ("a\r\nb\r\n", ["a", "b"]), ("a\r\nb", ["a", "b"]),
+    ("a\nb\n", ["a", "b"]), ("a\nb", ["a", "b"]), ("a\rb", ["a b"]),
+])
+def test_a_caption_ends_where_its_line_does(tmp_path, text, captions):
+    assert captioned(tmp_path, text.encode()).captions == (tuple(captions),)
+
+
 @pytest.mark.parametrize(("text", "said"), [
-    (b"w " * (1 << 19), "has 1,048,576 bytes|" + Refusal.CAPTION_LONG), (b"w" * (1 << 20), Refusal.CAPTION_LONG), (b"w" * (1 << 21), "2,097,152 bytes"),
+    (b"\n", Refusal.NO_CAPTION), (b"a\n\n", Refusal.NO_CAPTION), (b"a\r\n\r\n", Refusal.NO_CAPTION), (b"\r\n", Refusal.NO_CAPTION), (b"w " * (1 << 19), "has 1,048,576 bytes|" + Refusal.CAPTION_LONG), (b"w" * (1 << 20), Refusal.CAPTION_LONG), (b"w" * (1 << 21), "2,097,152 bytes"),
     (b"w" * 65_000, Refusal.CAPTION_WORDS), (b"fine\n" + b"w" * 1_001, Refusal.CAPTION_WORDS), ("星".encode() * 20_000, Refusal.CAPTION_WORDS),
     (b"\x00\x01", Refusal.NO_CAPTION), (b"fine\n\x07\n", Refusal.NO_CAPTION), (b"\xff\xfe", "no UTF-8"), (b"\xed\xa0\x80", "no UTF-8"), (b"", Refusal.NO_CAPTION),
 ])

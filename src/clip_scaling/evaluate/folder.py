@@ -26,7 +26,9 @@ from .samples import Kind, index, read_image, read_label
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LARGEST_TEXT = 16 << 20  # characters of a list of names
 _MOST_PROMPTS = 10_000_000  # classes x templates: ImageNet-21k with 80 templates has 1.7 million
-_PACKING = 2  # raise when packed content changes for equal input
+# Raise when packed content changes for equal input, of the kind for which it does: names of packs and of what is made
+# of them follow.
+PACKING = {Kind.CLASSIFICATION: 2, Kind.MULTILABEL: 2, Kind.RETRIEVAL: 3}
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ def read_split(folder: Folder, split: str, geometry: Geometry) -> Items:
 
     found = shards(folder, split)
     name = digest([[_sha256(path) for path in found], folder.kind.value, len(folder.classnames),
-                   [*geometry.size, geometry.interpolation, geometry.resize_mode, geometry.fill_color], _PACKING])
+                   [*geometry.size, geometry.interpolation, geometry.resize_mode, geometry.fill_color],
+                   PACKING[folder.kind]])
     target = paths.cache() / "packed" / f"{name}.npy"
     beside = target.with_suffix(".json")
     packed = _packed(folder, geometry, target, beside)

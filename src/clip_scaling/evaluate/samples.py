@@ -93,7 +93,9 @@ def read_image(file: io.BufferedReader, sample: dict, path: Path, resize, counts
 def _captions(file: io.BufferedReader, sample: dict, path: Path, counts: Counter) -> list[str]:
     key = short(sample["key"][1])
     try:
-        lines = _read(file, sample, "txt", path).decode("utf-8").splitlines()
+        # Lines as editors know them: splitlines, as in CLIP_benchmark, makes captions of what follows U+2028 or a form feed.
+        lines = [line.removesuffix("\r") for line in _read(file, sample, "txt", path).decode("utf-8").split("\n")]
+        lines = lines[:-1] if lines[-1] == "" else lines
         found = [plain_caption(line) for line in lines]
     except UnicodeDecodeError:
         raise UserError(f"captions of sample {key} are no UTF-8", where=path, mend="save them as UTF-8") from None

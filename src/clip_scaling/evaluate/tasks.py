@@ -6,7 +6,7 @@ from ..core import paths
 from ..core.errors import UserError
 from ..core.files import digest, read_json, write_json
 from .features import image_features, text_features
-from .folder import Folder, Kind, read_split, say_once, split_digest
+from .folder import PACKING, Folder, Kind, read_split, say_once, split_digest
 from .model import Model
 from .score import Score
 
@@ -123,6 +123,8 @@ def content(folder: Folder) -> list[str]:
 def kept(task, model: Model, folder: Folder, settings: object = None) -> list[Score]:
     """`task(model, folder)`, read back where this model was scored on this content before."""
     known = [task.__name__, model.content, model.device, folder.name, settings, VERSION, content(folder)]
+    if folder.kind is Kind.RETRIEVAL:  # scores are of captions as the packing splits them
+        known.append(PACKING[folder.kind])
     path = paths.cache() / "evaluations" / f"{digest(known)}.json"
     if path.is_file():
         return [Score(**row) for row in read_json(path)]
