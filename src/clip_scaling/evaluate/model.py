@@ -86,7 +86,7 @@ def from_open_clip(architecture: str, pretrained: str, *, device: str = "cpu") -
     except (UserError, OSError):
         raise
     except MemoryError:
-        raise UserError("needs more memory than there is", where=pretrained, mend="evaluate it on a larger machine") from None
+        raise UserError("needs more memory than there is", where=pretrained, mend="take a larger machine") from None
     except Exception as error:  # noqa: BLE001 - decoders raise whatever a stranger's bytes lead them to: IndexError, ...
         first = str(error).strip().splitlines()[:2]
         what = f"does not load as {architecture} ({' '.join(first)})"
@@ -118,7 +118,7 @@ def _check_weights(path: Path) -> dict[str, bool]:
 
 
 def _check_loaded(clip, floating: dict[str, bool], pretrained: str) -> None:
-    """Raise UserError where weights are whole numbers in the file and no buffer of such, which torch casts, or not finite."""
+    """Raise UserError where weights are not finite, or whole numbers in the file, which torch casts without a word."""
     mend = "save the model's state_dict again"
     for name, value in clip.state_dict().items():
         if not value.is_floating_point():
