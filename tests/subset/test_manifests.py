@@ -6,9 +6,11 @@ import pytest
 
 from clip_scaling.core.errors import UserError
 from clip_scaling.core.study import load_study
+from clip_scaling.subset import manifests
 from clip_scaling.subset.at_scale_copy import copy_drawn
 from clip_scaling.subset.manifests import read_manifest, refuse_other_shard
 from clip_scaling.train.spec import load_subset
+from odd_files import make_odd
 
 SHARD = {"path": "0.tar", "sha256": "0" * 64, "samples": 1}
 GOOD = {"name": "s", "family": "f", "samples": 1, "shards": [SHARD], "tokenizer": "bpe.txt.gz", "selection": {"by": "keys"}}
@@ -73,4 +75,17 @@ def test_another_shard_is_told_with_what_differs(tmp_path, content):
     held = "5 bytes" if content else "no byte"
     said = rf"0\.tar: is not the shard .*\(other sha256: {held}, [0-9a-f]{{16}}\.\.\. for 0{{16}}"
     with pytest.raises(UserError, match=said):
+        refuse_other_shard(tmp_path / "0.tar", "0" * 64)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "folder", "sparse"])
+def test_a_shard_that_is_no_plain_file_is_refused_at_once(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(manifests, "sha256", lambda _: pytest.fail("read without end"))
+    make_odd(tmp_path / "0.tar", kind)
+    with pytest.raises(UserError, match=r"0\.tar: (cannot be read|is larger)"):
+        refuse_other_shard(tmp_path / "0.tar", "0" * 64)
+
+
+def test_a_shard_that_is_missing_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"0\.tar: cannot be read"):
         refuse_other_shard(tmp_path / "0.tar", "0" * 64)

@@ -7,6 +7,7 @@ from ..core.errors import UserError
 from ..core.files import sha256
 from ..core.json_files import BrokenJSON, read_json
 from .at_scale_remote import is_remote
+from .reader import refuse_odd_file
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "run `clip-scaling subset` again"
@@ -67,6 +68,7 @@ def checkable(shard: dict) -> bool:
 
 def refuse_other_shard(path: Path, stated: str, mend: str = _AGAIN) -> None:
     """Raise UserError where a shard's bytes are not those of its manifest: a flipped bit in a caption shows nowhere else."""
+    refuse_odd_file(path)
     try:
         found = sha256(path)
     except OSError as error:
