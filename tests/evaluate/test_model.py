@@ -136,6 +136,15 @@ def test_weights_that_are_none_are_refused_at_once(registered, run_folders, tmp_
     assert time.monotonic() - begun < 5 and str(tmp_path) in caught.value.sentence
 
 
+def test_a_checkpoint_that_unpacks_to_many_times_its_size_is_refused(registered, run_folders, tmp_path):
+    torch.save(state(run_folders[0]) | {"visual.positional_embedding": torch.zeros(1 << 22)}, tmp_path / "plain.pt")
+    with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+        for part in plain.infolist():
+            packed.writestr(part.filename, plain.read(part))
+    with pytest.raises(UserError, match=r"bomb\.pt: is packed"):
+        from_open_clip(registered, str(tmp_path / "bomb.pt"))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_weights_of_other_floats_are_read(registered, run_folders, tmp_path, dtype):
     torch.save({key: value.to(dtype) for key, value in state(run_folders[0]).items()}, tmp_path / "half.pt")

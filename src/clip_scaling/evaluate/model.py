@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,13 @@ def _check_weights(path: Path) -> dict[str, bool]:
     from open_clip.factory import load_state_dict
 
     if path.suffix in (".npz", ".npy"):
-        return {}  # big_vision's form, whose arrays are never resized nor larger than their file says
+        return {}  # big_vision's form, of arrays, which open_clip converts by itself
+    if zipfile.is_zipfile(path) and path.suffix != ".safetensors":
+        with zipfile.ZipFile(path) as parts:
+            held = sum(part.file_size for part in parts.infolist())
+        if held > path.stat().st_size:  # torch writes parts as they are, and reads packed ones, a thousand times the file
+            mend = "save the model's state_dict again with torch.save"
+            raise UserError(f"is packed ({held:,} bytes within)", where=path, mend=mend)
     tensors = {name: value for name, value in load_state_dict(str(path), weights_only=True).items()
                if isinstance(value, torch.Tensor)}
     mend = "save the model's state_dict again, of plain tensors"
