@@ -70,6 +70,27 @@ def test_dangerous_or_broken_yaml_is_refused(tmp_path, text):
         load_study(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("text", [
+    "study: !!bool maybe", 'study: !!int ""', 'study: !!float ""', "study: !!timestamp x", 'study: !!int "1:20"', "study: ! cpu",
+    "study: !!str 1", "study: !own cpu", "study: !<tag:yaml.org,2002:int> 010", "!!map {study: cpu}", "study: !!seq [a]", "? !!null x\n: 1",
+    "study: !!set {a}", "study: !!omap [a: 1]", "study: !!pairs [a: 1]", "study: !!binary x", "study: !\x1b[31m x", "!!python/name:os.system a",
+])
+@pytest.mark.parametrize("name", ["my.yaml", "params.yaml", "dvc.lock"])
+def test_a_tag_is_refused_in_a_sentence(tmp_path, text, name):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_yaml(path)
+    sentence = str(caught.value)
+    assert name in sentence and sentence.isprintable() and ("tags such as" in sentence or "\x1b" in text)
+
+
+def test_the_repositorys_own_files_have_no_tags(root):
+    files = [*(root / "studies").glob("*.yaml"), *(root / name for name in ("params.yaml", "dvc.yaml", "CITATION.cff", "dvc.lock"))]
+    files += (root / "src").rglob("*.yaml")
+    assert len(files) > 6 and all(load_yaml(path, most=2 << 20) for path in files)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_sentence(tmp_path_factory, data):

@@ -213,7 +213,7 @@ def _known(name: str, known: set[str], what: str, where: object) -> None:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML 1.2 without aliases (a few bytes could ask for gigabytes) and without repeated keys.
+    """YAML 1.2 without aliases (a few bytes could ask for gigabytes), without repeated keys and without tags.
 
     Of scalars, only what everybody reads alike is no text: decimal numbers, true, false and null. To YAML 1.1, 040 is
     32, 1:20 is 80, and `no` is false.
@@ -224,6 +224,9 @@ class _PlainLoader(yaml.SafeLoader):
     def compose_node(self, parent, index):  # noqa: D102 - yaml's name
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.composer.ComposerError(None, None, "aliases are not allowed", self.peek_event().start_mark)
+        event = self.peek_event()
+        if getattr(event, "tag", None) is not None:  # its constructor would read the text by YAML 1.1, or fail on it
+            raise yaml.composer.ComposerError(None, None, f"tags such as {short(event.tag)} are not allowed", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):  # noqa: D102 - yaml's name
