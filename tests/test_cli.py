@@ -36,6 +36,32 @@ def test_unknown_study_is_one_sentence(command, clip_scaling):
     assert done.err.count("\n") == 1 and "unknown study 'nope'" in done.err and "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (["plan", "--target", "imagenet1k", "--budget", "abc"],
+     "clip-scaling plan: argument --budget: invalid float value: 'abc'; see clip-scaling plan --help"),
+    (["fit", "F.csv", "--holdout", "abc"],
+     "clip-scaling fit: argument --holdout: invalid float value: 'abc'; see clip-scaling fit --help"),
+    (["verify", "--nope", "1"], "clip-scaling verify: unrecognized arguments: --nope 1; see clip-scaling verify --help"),
+    (["dag", "a\nb"], "clip-scaling dag: unrecognized arguments: a b; see clip-scaling dag --help"),
+    (["dag", "\x1b[31m"], "clip-scaling dag: unrecognized arguments: ?[31m; see clip-scaling dag --help"),
+    (["plan"], "clip-scaling plan: the following arguments are required: --target; see clip-scaling plan --help"),
+    (["plan", "--target"], "clip-scaling plan: argument --target: expected one argument; see clip-scaling plan --help"),
+    (["travel"], "clip-scaling travel: the following arguments are required: VERB; see clip-scaling travel --help"),
+    ([], "clip-scaling: the following arguments are required: COMMAND; see clip-scaling --help"),
+    (["--nope", "dag"], "clip-scaling dag: unrecognized arguments: --nope; see clip-scaling dag --help"),
+])
+def test_a_fault_of_the_command_line_is_one_sentence(words, said, clip_scaling):
+    done = clip_scaling(*words)
+    assert (done.code, done.out, done.err) == (2, "", said + "\n")
+
+
+@pytest.mark.parametrize(("words", "help_of"), [(["nope"], "clip-scaling"), (["travel", "nope"], "clip-scaling travel")])
+def test_an_unknown_command_names_the_known_ones(words, help_of, clip_scaling):
+    done = clip_scaling(*words)
+    assert done.code == 2 and done.err.count("\n") == 1 and "usage" not in done.err
+    assert "invalid choice: 'nope' (choose from" in done.err and done.err.endswith(f"; see {help_of} --help\n")
+
+
 @pytest.mark.parametrize("words", [["--help"], ["fit", "--help"], ["compute", "--help"], ["dag"]])
 @pytest.mark.parametrize("unbuffered", ["", "1"])  # unbuffered, argparse itself passes over it and ends with 0
 def test_a_reader_that_has_gone_is_no_traceback(words, unbuffered, root):

@@ -8,6 +8,7 @@ import select
 import sys
 import traceback
 from collections.abc import Iterator
+from typing import NoReturn
 
 from . import __version__
 from .core.errors import UserError
@@ -35,6 +36,13 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Faults of the command line are one sentence as all others are, without the usage; subparsers are of this class too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message, mend=f"see {self.prog} --help")
+
+
 _NOBODY_READS = 141  # what a shell reports of any program whose reader has gone: 128 + SIGPIPE
 
 
@@ -44,7 +52,9 @@ def main(argv: list[str] | None = None) -> int:
     command = " ".join(["clip-scaling", *filter(None, [_asked(argv)])])
     try:
         with _written_out():
-            args = _parser(argv).parse_args(argv)
+            args, unknown = _parser(argv).parse_known_args(argv)
+            if unknown:  # told here: argparse would point to the help of all commands
+                raise UserError(f"unrecognized arguments: {' '.join(unknown)}", mend=f"see {command} --help")
             return _entry(args.command).run(args) or 0
     except UserError as error:
         print(f"{command}: {error.sentence}", file=sys.stderr)
@@ -89,7 +99,7 @@ def _asked(argv: list[str]) -> str | None:
 
 
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="clip-scaling", description=__doc__)
+    parser = _Parser(prog="clip-scaling", description=__doc__)
     parser.add_argument("--version", action="version", version=f"clip-scaling {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     asked = _asked(argv)
