@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 
 import pandas as pd
 import pytest
@@ -184,6 +185,52 @@ def test_a_law_outside_its_interval_is_a_broken_table(project, clip_scaling, sid
     (project / side / "s/laws.csv").write_text(law(value, low, high))
     done = clip_scaling("verify")
     assert done.code == 2 and said in done.err and f"{side}/s/laws.csv" in done.err and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("wanted", "found", "outcome"), [
+    (("-0.1", "-0.3", "-0.05"), (" ", "", ""), "differs"), (("-0.1", "-0.3", "-0.05"), (" ", "\t", " "), "differs"),
+    ((" ", "", ""), ("-0.1", "", ""), "differs"), (("-0.1", " ", " "), ("-0.2", "", ""), "differs"),
+    (("-0.1", "  ", " "), ("-0.1", "", ""), "equal"), ((" ", " ", " "), ("", "", ""), "equal"),
+    (("-0.1", "-0.3", "-0.05"), ("-0.2", "-0.3", "-0.05"), "within tolerance")])
+def test_a_blank_cell_is_an_empty_one(project, clip_scaling, wanted, found, outcome):
+    path = project / "results/s/laws.csv"
+    path.write_text(law(*wanted))
+    assert clip_scaling("verify", "--study", "s", "--accept").code == 0
+    path.write_text(law(*found))
+    done = clip_scaling("verify", "--json")
+    assert done.code == (outcome == "differs")
+    assert {row["table"]: row["outcome"] for row in json.loads(done.out)["comparisons"]}["laws.csv"] == outcome
+
+
+def test_a_fit_that_lost_its_estimate_and_moved_its_errors_differs(project, clip_scaling):
+    path = project / "results/s/laws.csv"
+    path.write_text(law("-0.1", "-0.3", "-0.05").replace(",1.5,", ",1.5,2.0"))
+    clip_scaling("verify", "--study", "s", "--accept")
+    path.write_text(law(" ", "", "").replace(",1.5,", ",1.5,2.1"))
+    assert clip_scaling("verify").code == 1
+
+
+def test_a_score_of_a_blank_number_of_items_is_compared(project, clip_scaling):
+    path = project / "results/s/scores.csv"
+    path.write_text(path.read_text().replace("1000000", " "))
+    assert clip_scaling("verify", "--study", "s", "--accept").code == 0
+    for value, code in (("0.515", 0), ("0.53", 1)):
+        moved = pd.read_csv(path, dtype=str, keep_default_na=False)
+        moved.loc[moved["run"] == "r0", "value"] = value
+        moved.to_csv(path, index=False)
+        assert clip_scaling("verify").code == code
+
+
+@pytest.mark.parametrize("names", [["nope"], ["nope.yaml"], ["s", "nope"]])
+@pytest.mark.parametrize("referenced", [False, True])
+def test_what_has_no_results_is_not_recorded(project, clip_scaling, names, referenced):
+    if referenced:
+        clip_scaling("verify", "--study", "s", "--accept")
+        shutil.copytree(project / "reference/s", project / "reference/nope")
+    before = sorted(project.rglob("*"))
+    done = clip_scaling("verify", "--record", *(word for name in names for word in ("--study", name)))
+    assert done.code == 2 and "results/nope: no results of study 'nope'" in done.err and done.err.count("\n") == 1
+    assert sorted(project.rglob("*")) == before
 
 
 def test_an_estimate_at_its_bound_may_lie_beyond_the_percentiles(project, clip_scaling):

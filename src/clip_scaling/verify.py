@@ -76,6 +76,9 @@ def run(args) -> int:
     compared = {study: compare(study) if _reference(study).is_dir() or not args.record else _check(study)
                 for study in studies}
     if args.record:
+        missing = next((study for study in compared if not paths.results(study).is_dir()), None)
+        if missing is not None:  # a record of nothing would make the folder that it is of
+            raise UserError(f"no results of study {missing!r}", where=paths.results(missing), mend="reproduce it first")
         for study, comparisons in compared.items():
             write_json(paths.results(study) / "verification.json", report({study: comparisons}))
         return 0
@@ -233,7 +236,7 @@ def _binomial(value: float, items: str) -> float:
 
 def _read(path: Path) -> pd.DataFrame:
     """A valid table as text, each row named once. Raises UserError."""
-    frame = read_cells(path)
+    frame = read_cells(path).replace(r"^\s+$", "", regex=True)  # a blank cell is an empty one, as the schema has it
     if table := RESULT_TABLES.get(path.stem):
         typed = validate(frame, table, where=path)
         if table is LAWS:
