@@ -144,6 +144,26 @@ def test_a_broken_manifest_is_a_sentence(trained, clip_scaling, content):
     assert done.code == 2 and "large.json" in done.err and done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "/nowhere/x", "../../secret", "..", "a/b", "a b", "x" * 65, "\u202ex"])
+@pytest.mark.parametrize("column", ["run", "subset"])
+def test_a_name_in_the_table_leads_nowhere_else(trained, clip_scaling, name, column):
+    """A run or subset called like a path is refused, whether or not there is something at that path."""
+    (trained / "data/secret.json").write_text('{"shards": [{"path": "found", "sha256": "ab"}]}')
+    (trained / "secret").mkdir()
+    (trained / "secret/record.json").write_text("{}")
+    path = trained / "results/s/runs.csv"
+    lines = path.read_text().splitlines()
+    lines[1] = ",".join(name if key == column else cell if key != "run" else "r" for key, cell in zip(lines[0].split(","), lines[1].split(",")))
+    path.write_text("\n".join(lines) + "\n")
+    run = name if column == "run" else "r"
+    scores = trained / "results/s/scores.csv"
+    head, first = scores.read_text().splitlines()[:2]
+    scores.write_text(f"{head}\n{','.join([first.split(',')[0], run, *first.split(',')[2:]])}\n")
+    done = clip_scaling("provenance", "--study", "s", "--run", run)
+    assert done.code == 2 and "is no name of a run or subset" in done.err and done.err.count("\n") == 1 and not done.out
+    assert done.err[:-1].isprintable()
+
+
 def test_a_manifest_elsewhere_is_said(trained, clip_scaling):
     (trained / "data/s/subsets/large.json").unlink()
     assert "large.json: not on this machine" in clip_scaling("provenance", "--study", "s", "--run", RUN).out

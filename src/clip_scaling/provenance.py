@@ -14,7 +14,7 @@ from .core.json_files import read_json
 from .core.params import default_study
 from .core.result_tables import RESULT_TABLES
 from .core.schema import RUNS, TIMINGS, read_table
-from .core.study import load_study, load_yaml, parse_yaml
+from .core.study import is_name, load_study, load_yaml, parse_yaml
 
 _LARGEST_LOCK = 2 << 20  # bytes of dvc.lock
 _MOST_ROWS = 20  # that are shown whole
@@ -58,7 +58,7 @@ def lock() -> dict[str, dict]:
 
 def _stages(content: object, where: object) -> dict[str, dict]:
     stages = content.get("stages") if isinstance(content, dict) else None
-    if not isinstance(stages, dict) or not all(map(_is_stage, stages.values())):
+    if not isinstance(stages, dict) or not all(isinstance(name, str) and _is_stage(stage) for name, stage in stages.items()):
         raise UserError("is no lock of DVC's", where=where, mend="restore it from git, or run `make repro`")
     return stages
 
@@ -149,6 +149,10 @@ def run_of(study: str, name: str) -> dict:
     row = runs[runs["run"] == name]
     if row.empty:
         raise UserError(f"has no run {short(name)!r}", where=folder / "runs.csv", mend="collect the study again")
+    for part in (name, row["subset"].iloc[0]):  # before it is made a path, which would lead out of the study
+        if not is_name(part):
+            raise UserError(f"{short(part)!r} is no name of a run or subset", where=folder / "runs.csv",
+                            mend="collect the study again")
     made = {"name": name, "parameters": _told(row), "environment": {}, "inputs": {}, "outputs": {}}
     if (folder / "timings.csv").is_file():
         timings = read_table(folder / "timings.csv", TIMINGS)
