@@ -85,6 +85,14 @@ def test_a_tag_is_refused_in_a_sentence(tmp_path, text, name):
     assert name in sentence and sentence.isprintable() and ("tags such as" in sentence or "\x1b" in text)
 
 
+@pytest.mark.parametrize("text", ['a: "\\ud800"', '"\\udfff": 1', 'a: ["x\\ud83d\\ude00"]'])
+def test_half_a_surrogate_pair_is_no_text(tmp_path, text):
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match="half a surrogate pair"):
+        load_yaml(path)
+
+
 def test_the_repositorys_own_files_have_no_tags(root):
     files = [*(root / "studies").glob("*.yaml"), *(root / name for name in ("params.yaml", "dvc.yaml", "CITATION.cff", "dvc.lock"))]
     files += (root / "src").rglob("*.yaml")

@@ -22,6 +22,7 @@ Steps = Annotated[int, Field(ge=0, le=10**9)]
 Positive = Annotated[float, Field(gt=0, le=1e30)]
 Precision = Literal["fp32", "bf16", "amp", "amp_bf16", "amp_bfloat16"]
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _LARGEST = 256 << 10  # bytes of a study file
 RESERVED = ("published", "fixture")  # folders of data/ and results/ that are no study of a file
 
@@ -227,6 +228,8 @@ class _PlainLoader(yaml.SafeLoader):
         event = self.peek_event()
         if getattr(event, "tag", None) is not None:  # its constructor would read the text by YAML 1.1, or fail on it
             raise yaml.composer.ComposerError(None, None, f"tags such as {short(event.tag)} are not allowed", event.start_mark)
+        if _HALVES.search(getattr(event, "value", "")):  # escaped; no file could be written with it
+            raise yaml.composer.ComposerError(None, None, "half a surrogate pair is no text", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):  # noqa: D102 - yaml's name
