@@ -104,16 +104,34 @@ def test_without_git_and_lock_it_holds_what_is_there(root, tmp_path, monkeypatch
     assert named["params.yaml"]["version"] == "not under git" and "#stage/train" not in named
 
 
-@pytest.mark.parametrize("text", ["[]", "authors: 1", "authors: [{}]", "references: [{}]", "references: [{authors: [], identifiers: []}]",
+PAPER = "references: [{{title: {}, year: {}, authors: [{{given-names: {}, family-names: {}}}], identifiers: [{{value: {}}}]}}]"
+PAPERS = [PAPER.format(*words) for words in (
+    ("[a]", 2022, "g", "f", "arXiv:1"), ("null", 2022, "g", "f", "arXiv:1"), ("{1: 2}", 2022, "g", "f", "arXiv:1"), (".nan", 2022, "g", "f", "arXiv:1"),
+    ("t", "[1]", "g", "f", "arXiv:1"), ("t", "null", "g", "f", "arXiv:1"), ("t", 2022, "[1]", "f", "arXiv:1"), ("t", 2022, "g", "{a: b}", "arXiv:1"),
+    ("t", 2022, "null", "f", "arXiv:1"), ("t", 2022, "g", "f", 1), ("t", 2022, "g", "f", "doi"), ('"\\ud800"', 2022, "g", "f", "arXiv:1"))]
+
+
+@pytest.mark.parametrize("text", [*PAPERS, "", 'authors: [{name: "\\ud800"}]', "authors: [{name: 1}]", "authors: [{name: !!str a}]", b"\xff", "[]", "authors: 1", "authors: [{}]", "references: [{}]", "references: [{authors: [], identifiers: []}]",
                                   "authors: [1]", "a: &x 1\nb: *x", "{"])
 def test_a_broken_citation_is_a_sentence(root, tmp_path, monkeypatch, clip_scaling, text):
     monkeypatch.setenv("CLIP_SCALING_ROOT", str(tmp_path))
     (tmp_path / "studies").mkdir()
     for name in ("params.yaml", "studies/cpu.yaml"):
         shutil.copy(root / name, tmp_path / name)
-    (tmp_path / "CITATION.cff").write_text(text)
+    (tmp_path / "CITATION.cff").write_bytes(text if isinstance(text, bytes) else text.encode())
     done = clip_scaling("provenance", "--crate", tmp_path / METADATA)
     assert done.code == 2 and "CITATION.cff" in done.err and done.err.count("\n") == 1 and not (tmp_path / METADATA).exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", "numpy==2.0\n".encode("utf-16"), b"numpy==2.0  # \xe9\n"])
+def test_pins_that_are_no_text_are_a_sentence(root, tmp_path, monkeypatch, clip_scaling, content):
+    monkeypatch.setenv("CLIP_SCALING_ROOT", str(tmp_path))
+    (tmp_path / "studies").mkdir()
+    for name in ("params.yaml", "studies/cpu.yaml"):
+        shutil.copy(root / name, tmp_path / name)
+    (tmp_path / "constraints.txt").write_bytes(content)
+    done = clip_scaling("provenance", "--crate", tmp_path / METADATA)
+    assert done.code == 2 and "constraints.txt: is no UTF-8" in done.err and done.err.count("\n") == 1 and not (tmp_path / METADATA).exists()
 
 
 def test_make_and_readme_lead_to_it(root):

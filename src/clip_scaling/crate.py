@@ -115,7 +115,10 @@ def _parameters(stage: str, given: dict, others: dict) -> list[dict[str, str]]:
 
 def _software(root: Path) -> dict[str, dict]:
     pins = root / "constraints.txt"
-    lines = pins.read_text(encoding="utf-8").splitlines() if pins.is_file() else []
+    try:
+        lines = pins.read_text(encoding="utf-8").splitlines() if pins.is_file() else []
+    except UnicodeDecodeError as error:
+        raise UserError(f"is no UTF-8 text ({error})", where=pins, mend="restore it from git, or list versions as NAME==VERSION") from None
     found = dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
     return {_local("software", name): {"@id": _local("software", name), "@type": "SoftwareApplication", "name": name,
                                        "version": found[name]} for name in _SOFTWARE if name in found}
@@ -130,13 +133,20 @@ def _cited(root: Path) -> dict[str, dict[str, dict]]:
         authors = {_local("author", name): {"@type": "Organization", "name": name} for name in names}
         papers, people = {}, {}
         for paper in stated.get("references", []):
-            names = [f"{one['given-names']} {one['family-names']}" for one in paper["authors"]]
+            names = [f"{_word(one['given-names'])} {_word(one['family-names'])}" for one in paper["authors"]]
             people |= {_local("person", name): {"@type": "Person", "name": name} for name in names}
             address = next(one["value"] for one in paper["identifiers"] if one["value"].startswith("arXiv:"))
             papers[f"https://arxiv.org/abs/{address.removeprefix('arXiv:')}"] = {
-                "@type": "ScholarlyArticle", "name": paper["title"], "datePublished": str(paper["year"]),
+                "@type": "ScholarlyArticle", "name": _word(paper["title"]), "datePublished": _word(paper["year"]),
                 "author": [_id(_local("person", name)) for name in names]}
     except (AttributeError, KeyError, TypeError, StopIteration):
         raise UserError("names no authors and paper as expected", where=file, mend="restore it from git") from None
     return {kind: {name: {"@id": name, **part} for name, part in entries.items()}
             for kind, entries in (("authors", authors), ("papers", papers), ("people", people))}
+
+
+def _word(value: object) -> str:
+    """A word or whole number as text. Raises TypeError for anything else, which would only look like a name."""
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is no word")
+    return str(value)
