@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from clip_scaling.core.schema import RUNS
+
 LOCK = """
 schema: '2.0'
 stages:
@@ -43,6 +45,9 @@ def test_unknown_table_is_a_sentence(project, clip_scaling):
     "", "[]", "{", "1", "stages: 1", "stages: []", "stages: {a: 1}", "stages: {a: {cmd: 1}}", "stages: {a: {cmd: x, deps: 1}}", "schema: '2.0'",
     "stages: {a: {cmd: x, outs: [1]}}", "stages: {a: {cmd: x, outs: [{md5: 1}]}}", "stages: {a: {cmd: x, outs: [{path: 1}]}}", "a: &x 1\nb: *x",
     "!!python/object:os.system {}", "stages: {a: {cmd: x, params: []}}", "[" * 20000, "\0", "stages: {a: {cmd: x, outs: [{path: y, md5: []}]}}",
+    "stages: {1: {cmd: x}}", "stages: {null: {cmd: x}}", "stages: {true: {cmd: x}}", "stages: {1.5: {cmd: x}}", "stages: {[a]: {cmd: x}}",
+    "stages: {a: {cmd: x, params: {1: {b: 1}}}}", "stages: {a: {cmd: x, params: {f: {1: 1}}}}", "stages: {a: {cmd: x, params: {f: {null: 1}}}}",
+    "stages: {a: {cmd: x, params: {true: 1}}}", "stages: {a: {cmd: !!str x}}", 'stages: {a: {cmd: "\\ud800"}}',
 ])
 @pytest.mark.parametrize("words", [[], ["--json"], ["--crate", "made.json"]])
 def test_a_broken_lock_is_a_sentence(project, clip_scaling, monkeypatch, text, words):
@@ -85,6 +90,26 @@ def test_the_environment_is_that_of_the_records(project, clip_scaling, root):
         (project / "results/s/verification.json").write_text(text)
         said = clip_scaling("provenance", "--study", "s")
         assert said.code == 2 and said.err.count("\n") == 1 and "verification.json" in said.err
+
+
+ESCAPES = "\x1b]8;;evil\x07\x1b[2J\u202e\x9b31m"
+
+
+@pytest.mark.parametrize("words", [[], ["--run", "r"], ["--row", "study=s"]])
+def test_nothing_that_a_terminal_would_obey_is_printed(project, clip_scaling, words):
+    """Neither of the lock (names, commands, parameters, paths, hashes) nor of tables (columns, cells)."""
+    said = json.dumps(ESCAPES)[1:-1]
+    (project / "dvc.lock").write_text(f"""stages:
+  "c{said}": {{cmd: "c{said}", deps: [{{path: "d{said}", md5: "m{said}"}}], params: {{"f{said}": {{"k{said}": "v{said}"}}, "g{said}": ["{said}"]}},
+    outs: [{{path: results/s/scores.csv, md5: cc}}]}}
+""")
+    (project / "results/s/scores.csv").write_text(f"study,run{'' if '--run' in words else 's'},x{ESCAPES}\ns,r,y{ESCAPES}\n", encoding="utf-8")
+    if "--run" in words:
+        (project / "results/s/runs.csv").write_text(f"{','.join(RUNS.names)}\ns,r,f,u,a,1,1,1,1,1,1,1,p\u202e,0,finished,t\n", encoding="utf-8")
+    done = clip_scaling("provenance", "--study", "s", *words)
+    assert done.code == 0 and done.out.replace("\n", "").isprintable() and "k?]8;;evil" in done.out
+    assert not words or "y?]8;;evil??[2J??31m" in done.out
+    assert json.loads(clip_scaling("provenance", "--study", "s", *words, "--json").out)[1]["command"] == f"c{ESCAPES}"
 
 
 RUN = "ViT-S-8_large_204800_s0"

@@ -18,6 +18,7 @@ from .core.study import is_name, load_study, load_yaml, parse_yaml
 
 _LARGEST_LOCK = 2 << 20  # bytes of dvc.lock
 _MOST_ROWS = 20  # that are shown whole
+_LONGEST_HEAD = 1000  # characters of a stage and its command
 # Tables that a command of their own makes, outside the pipeline; what it reads, below data/<study>/.
 _COMMANDS = {"tuning.csv": ("clip-scaling tune", ("pool", "subsets"))}
 
@@ -64,8 +65,12 @@ def _stages(content: object, where: object) -> dict[str, dict]:
 
 
 def _is_stage(stage: object) -> bool:
-    """Whether a stage has a command, and deps and outs with their paths."""
+    """Whether a stage has a command, parameters by name, and deps and outs with their paths."""
     if not isinstance(stage, dict) or not isinstance(stage.get("cmd"), str) or not isinstance(stage.get("params", {}), dict):
+        return False
+    given = stage.get("params", {})
+    names = [*given, *(name for part in given.values() if isinstance(part, dict) for name in part)]
+    if not all(isinstance(name, str) for name in names):
         return False
     files = [stage.get("deps", []), stage.get("outs", [])]
     return all(isinstance(part, list) for part in files) and all(
@@ -228,14 +233,15 @@ def _environment(output: str) -> dict:
 
 
 def _text(step: dict) -> str:
-    """A step as people read it; `--json` has long values whole."""
+    """A step as people read it, without what a terminal would obey; `--json` has long values whole."""
     if "stage" in step:
-        head = f"{step['stage']}: {step['command']}"
+        head = short(f"{step['stage']}: {step['command']}", _LONGEST_HEAD)
         return "\n".join([head, *_listed("parameters", _flat(step["parameters"])), *_listed("inputs", step["inputs"])])
-    lines = [f"{step['table']} at commit {step['commit']}", *_listed("environment", step["environment"])]
+    lines = [short(f"{step['table']} at commit {step['commit']}", _LONGEST_HEAD), *_listed("environment", step["environment"])]
     if "rows" in step:
         lines.append(f"  {step['matching']} rows" + (f", the first {_MOST_ROWS}" if step["matching"] > _MOST_ROWS else ""))
-        lines += ["    " + ", ".join(f"{name} {value}" for name, value in row.items() if value) for row in step["rows"]]
+        lines += ["    " + ", ".join(f"{short(name)} {short(value, 160)}" for name, value in row.items() if value)
+                  for row in step["rows"]]
     if run := step.get("run"):
         lines.append(f"run {run['name']}")
         for part in ("parameters", "environment", "inputs", "outputs"):
@@ -245,7 +251,7 @@ def _text(step: dict) -> str:
 
 def _listed(title: str, values: dict) -> list[str]:
     said = {name: one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for name, one in values.items()}
-    return [f"  {title}", *(f"    {name}: {short(value, 160)}" for name, value in said.items())] if said else []
+    return [f"  {title}", *(f"    {short(name, 160)}: {short(value, 160)}" for name, value in said.items())] if said else []
 
 
 def _flat(parameters: dict) -> dict:
