@@ -108,3 +108,37 @@ def test_trials_differ_in_what_they_tune(project, spec):
     trial = tune._spec(study, "ViT-XXS-8", "large", 640, 0.001, 7.0)
     assert (trial.learning_rate, trial.token_embedding_lr_scale, trial.samples_seen) == (0.001, 7.0, 640)
     assert trial.digest != tune._spec(study, "ViT-XXS-8", "large", 640, 0.001, 8.0).digest
+
+
+def test_the_committed_table_is_written_as_it_was(project, root):
+    written = (root / "results/cpu/tuning.csv").read_bytes()
+    path = project / "results" / "tiny" / "tuning.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(written)
+    table = tune.merged("tiny", [])
+    assert path.read_bytes() == written and len(tune.yaml_lines(table)) == 3
+
+
+@pytest.mark.parametrize("harm", [
+    lambda text: "", lambda text: text.replace(",", ";"), lambda text: text.replace("recipe,", "recip,"), lambda text: text + "2,x\n",
+    lambda text: text + text.splitlines()[1] + "\n", lambda text: text.replace("0.0788486", "NaN"), lambda text: text.replace("0.0788486", "7"),
+    lambda text: text.replace(",51200,", ",-1,"), lambda text: text.encode("utf-16"), lambda text: text + "\0",
+    lambda text: "\n".join(line + ",1" for line in text.splitlines())])
+def test_a_broken_table_is_one_sentence_before_any_training(project, root, monkeypatch, capsys, harm):
+    monkeypatch.setattr(tune, "trials", lambda *_: pytest.fail("trained first"))
+    text = harm((root / "results/cpu/tuning.csv").read_text())
+    path = project / "results" / "tiny" / "tuning.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = path.read_bytes()
+    assert main(["tune", "--study", "tiny"]) == 2
+    said = capsys.readouterr().err
+    assert "tuning.csv" in said and said.count("\n") == 1 and path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("words", "what"), [(["--learning-rates", "a"], "numbers"), (["--embedding-scales", "1,,2"], "numbers"),
+                                             (["--samples", "1.5"], "whole numbers"), (["--samples", ""], "whole numbers")])
+def test_a_list_that_is_none_is_one_sentence(capsys, words, what):
+    assert main(["tune", *words]) == 2
+    said = capsys.readouterr().err
+    assert f"{words[1]!r} is no list of {what} with commas; see clip-scaling tune --help" in said and said.count("\n") == 1

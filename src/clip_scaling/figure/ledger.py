@@ -6,7 +6,10 @@ import pandas as pd
 
 from ..charts.html_table import HtmlTable, compared, table
 from ..core import paths
+from ..core.cells import read_cells
 from ..core.errors import UserError
+from ..core.result_tables import RESULT_TABLES
+from ..core.schema import validate
 from ..core.wording import interval, minus, number, with_interval
 from .tables import download
 
@@ -95,13 +98,15 @@ _COLUMNS = {
 
 
 def read(name: str) -> pd.DataFrame:
-    """results/published/<name>.csv as text. Raises UserError."""
+    """results/published/<name>.csv as text, blank cells empty. Raises UserError for a broken one, too."""
     file = paths.results(STUDY) / f"{name}.csv"
     if not file.is_file():
         raise UserError(
             "no such table", where=file, mend="run `clip-scaling published`, then `clip-scaling published claims`"
         )
-    return pd.read_csv(file, dtype=str, keep_default_na=False)
+    frame = read_cells(file).replace(r"^\s+$", "", regex=True)
+    validate(frame, RESULT_TABLES[name], where=file)
+    return frame
 
 
 def paper_tables(first: int, last: int) -> HtmlTable:
@@ -194,5 +199,5 @@ def _measured(row: dict) -> str:
         value = number(float(row["value"]))
     except ValueError:
         value = row["value"]
-    between = interval(float(row["low"]), float(row["high"])) if row["low"] else ""
+    between = interval(float(row["low"]), float(row["high"])) if row["low"] and row["high"] else ""
     return with_interval(f"{value}\u00a0{row['unit']}".strip(), between)

@@ -4,6 +4,7 @@ Short runs on the study's largest subset, judged by zero-shot classification of 
 The outcome is a table to commit and the lines to put into the study file; `dvc repro` never tunes.
 """
 
+import argparse
 import dataclasses
 import sys
 from dataclasses import dataclass
@@ -54,11 +55,18 @@ def add_arguments(parser) -> None:
 
 
 def _budgets(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    return _listed(text, int, "whole numbers")
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    return _listed(text, float, "numbers")
+
+
+def _listed(text: str, kind: type, what: str) -> tuple:
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of {what} with commas") from None
 
 
 def run(args) -> int:
@@ -72,6 +80,7 @@ def run(args) -> int:
             raise UserError(f"unknown architecture {name!r} in study {study.study}", mend=f"known: {known}")
     if study.train.engine != "embedded":
         raise UserError(f"study {study.study} has learning rates as published", mend="tune a study of our own")
+    _recorded(study.study)  # a broken table is told before hours of training, not after
     found, done = trials(study, names, args, deadline)
     table = merged(study.study, found)
     if not done:
@@ -131,12 +140,21 @@ def merged(study: str, found: list[Trial]):
 
     path = paths.results(study) / "tuning.csv"
     table = pd.DataFrame([dataclasses.asdict(trial) for trial in found], columns=list(COLUMNS))
-    if path.is_file() and "recipe" in (known := pd.read_csv(path)).columns:
-        table = pd.concat([known[known["recipe"] == RECIPE], table], ignore_index=True)
+    if (known := _recorded(study)) is not None:
+        table = pd.concat([known[known["recipe"] == RECIPE], table.astype(known.dtypes)], ignore_index=True)
     table = table.drop_duplicates(list(KEY), keep="last").sort_values(list(KEY), kind="stable")
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     return table
+
+
+def _recorded(study: str):
+    """results/<study>/tuning.csv as it stands; None without one. Raises UserError for a broken one."""
+    from ..core.result_tables import TUNING
+    from ..core.schema import read_table
+
+    path = paths.results(study) / "tuning.csv"
+    return read_table(path, TUNING) if path.is_file() else None
 
 
 def yaml_lines(table) -> list[str]:
