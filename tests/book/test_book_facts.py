@@ -1,5 +1,6 @@
 """What a study says of itself is shown in the book as it stands: nothing of it is HTML, a link, a picture or a directive."""
 
+import csv
 import json
 import re
 
@@ -125,3 +126,41 @@ def test_pages_say_what_was_compared_and_with_what(values, root, page, training)
     assert "| scores.csv | 4,524 | 4,523 | 1 | 0 |" in part and "compared on Linux m68k with python 9.9, numpy 8.8." in part
     assert ("models trained on" in part) == training and ("Nothing was trained here" in part) != training
     assert '{% include "_verification.md" %}' in (root / "book/chapters" / page).read_text()
+
+
+def rows_of(page: str) -> list[list[str]]:
+    """The cells of each row of a page's tables, as a reader sees them."""
+    from html import unescape
+
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", html_of(page), re.S)
+    return [[unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.S)] for row in rows]
+
+
+def test_every_dependency_stands_with_version_and_licence(values, root):
+    """Those that pip-licenses listed, none without a word on its licence, and each as it is pinned."""
+    def plain(name: str) -> str:
+        return re.sub(r"[-_.]+", "-", name).lower()
+
+    made, folder = values
+    shown = {name: (version, licence) for name, version, licence in filter(None, rows_of(facts.fill_in(folder / "dependencies.md", made)))}
+    with open(folder / "_static/dependencies.csv", encoding="utf-8", newline="") as file:
+        listed = {row["Name"]: row for row in csv.DictReader(file)}
+    assert len(shown) > 200 and set(shown) == set(listed)
+    pins = dict(line.split("==") for line in (root / "constraints.txt").read_text().splitlines() if "==" in line and line[0] != "#")
+    pinned = {plain(name): version.split(";")[0].strip() for name, version in pins.items()}
+    for name, (version, licence) in shown.items():
+        assert version == listed[name]["Version"] and version.partition("+")[0] == pinned[plain(name)].partition("+")[0], name
+        assert licence and len(licence) < 200 and licence != "UNKNOWN", name
+        assert licence == listed[name]["License"] or licence == "none declared" or len(listed[name]["License"]) > 200, name
+    assert shown["numpy"][1].startswith("BSD") and "Apache" in shown["aiohttp"][1]
+
+
+def test_every_licence_of_the_icons_stands_in_the_data_card(values, root):
+    made, folder = values
+    card = json.loads((root / "results/cpu/data_card.json").read_text())
+    counted, left = card["pool"]["pairs_by_license"], card["left_out_icons"]
+    rows = [row for row in rows_of(facts.fill_in(folder / "study.md", made)) if len(row) == 2]
+    assert len(counted) > 5
+    for name, count in [*counted.items(), *((reason, count) for reason, count in left.items() if count)]:
+        assert [name, f"{count:,}"] in [[cell.replace("\u00a0", " ") for cell in row] for row in rows], name
+    assert "licence forbids commercial use" in left and sum(counted.values()) == sum(card["pool"]["pairs_by_family"].values())
