@@ -118,7 +118,7 @@ def _software(root: Path) -> dict[str, dict]:
     try:
         lines = pins.read_text(encoding="utf-8").splitlines() if pins.is_file() else []
     except UnicodeDecodeError as error:
-        raise UserError(f"is no UTF-8 text ({error})", where=pins, mend="restore it from git, or list versions as NAME==VERSION") from None
+        raise UserError(f"is no UTF-8 text ({error})", where=pins, mend="restore it from git") from None
     found = dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
     return {_local("software", name): {"@id": _local("software", name), "@type": "SoftwareApplication", "name": name,
                                        "version": found[name]} for name in _SOFTWARE if name in found}

@@ -227,7 +227,8 @@ class _PlainLoader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, "aliases are not allowed", self.peek_event().start_mark)
         event = self.peek_event()
         if getattr(event, "tag", None) is not None:  # its constructor would read the text by YAML 1.1, or fail on it
-            raise yaml.composer.ComposerError(None, None, f"tags such as {short(event.tag)} are not allowed", event.start_mark)
+            said = f"tags such as {short(event.tag)} are not allowed"
+            raise yaml.composer.ComposerError(None, None, said, event.start_mark)
         if _HALVES.search(getattr(event, "value", "")):  # escaped; no file could be written with it
             raise yaml.composer.ComposerError(None, None, "half a surrogate pair is no text", event.start_mark)
         return super().compose_node(parent, index)
