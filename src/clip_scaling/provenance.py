@@ -24,6 +24,7 @@ _COMMANDS = {"tuning.csv": ("clip-scaling tune", ("pool", "subsets"))}
 
 
 def add_arguments(parser) -> None:
+    """The command's options; `run` reads what they make."""
     parser.add_argument("--study", help="study whose results are traced (default: as in params.yaml; also `published`)")
     parser.add_argument("--table", default="scores.csv", help="table of results/<study>/ to trace (default: %(default)s)")
     parser.add_argument("--run", metavar="NAME", help="trace this run's rows: its parameters, machine, versions and shards")
@@ -34,6 +35,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
+    """Print what made a table, or rows of it, or write the crate; 0. Raises UserError where there is nothing to trace."""
     name = args.study or default_study()
     study = name if name == "published" else load_study(name).study
     if args.crate:
